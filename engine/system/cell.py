@@ -1,0 +1,60 @@
+"""The box particles live in: lattice rows, boundary conditions, displacements."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A simulation cell; open (a molecule) or periodic in all three directions.
+
+    Low-dimensional materials are periodic cells with vacuum.
+
+    Attributes:
+        lattice: (3, 3) lattice vectors as rows, bohr. Ignored by an open cell.
+        periodic: Whether particles see periodic images.
+    """
+
+    lattice: Array
+    periodic: bool = dataclasses.field(metadata={"static": True})
+
+    @classmethod
+    def open(cls, dtype=jnp.float64) -> Cell:
+        """Returns open boundary conditions."""
+        return cls(lattice=jnp.eye(3, dtype=dtype), periodic=False)
+
+    @property
+    def reciprocal(self) -> Array:
+        """(3, 3) reciprocal vectors as rows, b_i . a_j = 2 pi delta_ij, 1/bohr."""
+        return 2 * jnp.pi * jnp.linalg.inv(self.lattice).T
+
+    @property
+    def volume(self) -> Array:
+        """Cell volume, bohr^3."""
+        return jnp.abs(jnp.linalg.det(self.lattice))
+
+    def fractional(self, r: Array) -> Array:
+        """Returns fractional coordinates of Cartesian `r` (..., 3)."""
+        return r @ jnp.linalg.inv(self.lattice).astype(r.dtype)
+
+    def wrap(self, r: Array) -> Array:
+        """Returns `r` (..., 3) moved by lattice vectors into fractional [0, 1)."""
+        if not self.periodic:
+            return r
+        return r - jnp.floor(self.fractional(r)) @ self.lattice.astype(r.dtype)
+
+    def nearest_image(self, d: Array) -> Array:
+        """Returns displacements `d` (..., 3) with fractional components in [-1/2, 1/2).
+
+        This is the shortest image only in cells that are not too skewed; sums over images
+        add neighbours around it.
+        """
+        if not self.periodic:
+            return d
+        return d - jnp.round(self.fractional(d)) @ self.lattice.astype(d.dtype)

@@ -1,0 +1,90 @@
+"""`Species` and `System`: the whole physical statement, without numerics."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from engine.system.cell import Cell
+
+
+@dataclasses.dataclass(frozen=True)
+class Species:
+    """Identical fermions of one spin: spin-up electrons, spin-down electrons, positrons...
+
+    Attributes:
+        name: "up", "down", "positron".
+        count: How many particles.
+        charge: In units of e; electrons have -1.
+        mass: In electron masses.
+    """
+
+    name: str
+    count: int
+    charge: float = -1.0
+    mass: float = 1.0
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class System:
+    """What exists: particles, nuclei, cell and boundary phase. Arrays are traced.
+
+    All twists and strains of a material differ only in the arrays, so they share one
+    compiled program.
+
+    Attributes:
+        cell: Simulation cell.
+        positions: (A, 3) nuclei of the simulation cell, bohr.
+        charges: (A,) nuclear charges, e.
+        twist: (3,) boundary phase in fractions of the reciprocal vectors: moving one
+            particle by lattice vector j multiplies psi by exp(2 pi i twist_j).
+        symbols: Chemical symbols of the nuclei.
+        species: The quantum particles, in the order in which a walker stores them.
+    """
+
+    cell: Cell
+    positions: Array
+    charges: Array
+    twist: Array
+    symbols: tuple[str, ...] = dataclasses.field(metadata={"static": True})
+    species: tuple[Species, ...] = dataclasses.field(metadata={"static": True})
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Number of particles of each species."""
+        return tuple(s.count for s in self.species)
+
+    @property
+    def n_particles(self) -> int:
+        """Total number of quantum particles."""
+        return sum(self.counts)
+
+    @property
+    def particle_charges(self) -> np.ndarray:
+        """(n,) charge of each particle of a walker."""
+        return np.repeat([s.charge for s in self.species], self.counts)
+
+    @property
+    def particle_masses(self) -> np.ndarray:
+        """(n,) mass of each particle of a walker."""
+        return np.repeat([s.mass for s in self.species], self.counts)
+
+    @property
+    def twist_vector(self) -> Array:
+        """(3,) twist in Cartesian coordinates, 1/bohr."""
+        return self.twist @ self.cell.reciprocal
+
+    def with_twist(self, twist) -> System:
+        """Returns the same system at another twist (fractions of the reciprocal vectors)."""
+        return dataclasses.replace(self, twist=jnp.asarray(twist, self.positions.dtype))
+
+
+def electrons(n_up: int, n_down: int) -> tuple[Species, ...]:
+    """Returns the electron species; a species without particles is left out."""
+    both = (Species("up", n_up), Species("down", n_down))
+    return tuple(s for s in both if s.count)

@@ -1,0 +1,158 @@
+"""The contracts between the parts of the engine.
+
+Axis letters: n particles, A nuclei, W walkers, D determinants, K k-points.
+A walker is a plain array (n, 3) of Cartesian positions in bohr, species by species.
+Everything here is written for one walker; batching is a `vmap` at the call site.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax import Array
+
+from engine.system.system import System
+
+Params = Any
+Walker = Array
+Key = Array
+
+
+class LogPsi(NamedTuple):
+    """psi = exp(log + i arg), both real scalars; a real psi has arg in {0, pi}."""
+
+    log: Array
+    arg: Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Basis:
+    """Contracted Gaussian shells of the simulation cell, spherical, in PySCF's order.
+
+    chi(r) = sum_p coefficient_p exp(-exponent_p |r-R|^2) |r-R|^l Y_lm(r-R), with
+    coefficients that hold all normalisation. Shells are ordered by atom of
+    `System.positions`; l = 1 is ordered x, y, z, higher l by m = -l..l.
+
+    Attributes:
+        exponents: One (p,) array per shell, 1/bohr^2.
+        coefficients: One (p, c) array per shell: c contracted functions share the shell's l.
+        atoms: Atom index of each shell.
+        angular: l of each shell.
+    """
+
+    exponents: tuple[Array, ...]
+    coefficients: tuple[Array, ...]
+    atoms: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+    angular: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+
+    @property
+    def size(self) -> int:
+        """Number of basis functions."""
+        widths = (c.shape[1] for c in self.coefficients)
+        return sum((2 * l + 1) * w for l, w in zip(self.angular, widths, strict=True))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """The occupied mean-field orbitals of the simulation cell at its twist.
+
+    phi_j(r) = sum_T exp(i twist.T) sum_mu coefficients[s][j, mu] chi_mu(r - T), T over
+    lattice vectors of the simulation cell (T = 0 only in an open cell).
+
+    Attributes:
+        coefficients: Per species (n_s, ao); complex in a periodic cell, else real.
+        kpoints: Per species (n_s, 3), 1/bohr: the Bloch vector of the primitive-cell orbital.
+            Differs from the twist vector by a reciprocal vector of the simulation cell.
+        basis: The Gaussian basis.
+        images: (T, 3) integer lattice translations that reach the cell, (0, 0, 0) first.
+    """
+
+    coefficients: tuple[Array, ...]
+    kpoints: tuple[Array, ...]
+    basis: Basis
+    images: tuple[tuple[int, int, int], ...] = dataclasses.field(metadata={"static": True})
+
+
+class Wavefunction(NamedTuple):
+    """A trial state.
+
+    Attributes:
+        init: (key, system, reference) -> params.
+        apply: (params, walker, system, reference) -> LogPsi.
+        orbitals: (params, walker, system, reference) -> (D, n, n) matrices of which psi is the
+            sum of determinants (times a Jastrow factor), rows particles, columns orbitals
+            species by species; real or complex. None where there is nothing to pretrain.
+    """
+
+    init: Callable[[Key, System, Reference], Params]
+    apply: Callable[[Params, Walker, System, Reference], LogPsi]
+    orbitals: Callable[[Params, Walker, System, Reference], Array] | None = None
+
+
+class LocalEnergy(NamedTuple):
+    """E_L = (H psi)/psi at one walker, hartree per simulation cell.
+
+    Attributes:
+        real: Real part.
+        imag: Imaginary part; averages to zero.
+        parts: Real part of each named term; their sum is `real`.
+    """
+
+    real: Array
+    imag: Array
+    parts: dict[str, Array]
+
+
+class Hamiltonian(NamedTuple):
+    """A sum of named terms.
+
+    Attributes:
+        local_energy: (log_psi, walker, system, key) -> LocalEnergy, where `log_psi` maps a
+            walker (n, 3) to LogPsi.
+    """
+
+    local_energy: Callable[[Callable[[Walker], LogPsi], Walker, System, Key], LocalEnergy]
+
+
+class Sampler(NamedTuple):
+    """Draws walkers from exp(log_density).
+
+    `log_density` maps (W, n, 3) walkers to (W,).
+
+    Attributes:
+        init: (walkers, log_density, system) -> state.
+        step: (key, log_density, state, system, adapt) -> (state, info); `adapt` is a traced
+            0 or 1 that switches width adaptation.
+    """
+
+    init: Callable[..., Any]
+    step: Callable[..., tuple[Any, dict[str, Array]]]
+
+
+class Optimizer(NamedTuple):
+    """One face for KFAC and first-order methods.
+
+    `batch` is (walkers, weights_re, weights_im, system, reference); weights are the clipped,
+    centred local energies.
+
+    Attributes:
+        init: (params, key, batch) -> state.
+        step: (params, state, key, batch) -> (params, state, info).
+    """
+
+    init: Callable[..., Any]
+    step: Callable[..., tuple[Params, Any, dict[str, Array]]]
+
+
+class VmcState(NamedTuple):
+    """Exactly what a checkpoint stores."""
+
+    params: Params
+    sampler: Any
+    optimizer: Any
+    step: int

@@ -1,0 +1,7 @@
+"""Conversion constants, CODATA 2022. Inside the engine everything is in Hartree atomic units."""
+
+BOHR_ANGSTROM = 0.529177210544
+HARTREE_EV = 27.211386245981
+
+LENGTH_UNITS = {"bohr": 1.0, "angstrom": 1.0 / BOHR_ANGSTROM}
+"""Bohr per unit, for keys that end in `_bohr` or `_angstrom`."""
