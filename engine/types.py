@@ -125,7 +125,7 @@ class Sampler(NamedTuple):
     `log_density` maps (W, n, 3) walkers to (W,).
 
     Attributes:
-        init: (walkers, log_density, system) -> state.
+        init: (walkers, system) -> state.
         step: (key, log_density, state, system, adapt) -> (state, info); `adapt` is a traced
             0 or 1 that switches width adaptation.
     """

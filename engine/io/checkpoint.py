@@ -1,0 +1,132 @@
+"""Pytrees in files: finished checkpoints, and the scratch state a killed stage resumes from.
+
+Running state lives in a folder that Snakemake does not know (`state/` beside the outputs),
+because declared outputs are deleted before every retry. A fingerprint of the stage's input
+guards against state of another run.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine.errors import DataError
+from engine.io import hdf5
+
+log = logging.getLogger(__name__)
+
+KEEP = 2
+"""Saved states kept; the older one serves where the newer is damaged."""
+
+
+def flatten(tree: Any) -> dict[str, np.ndarray]:
+    """Returns path -> array for the leaves of a pytree."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {_path(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def unflatten(template: Any, data: Mapping[str, Any], *, where: str = "") -> Any:
+    """Returns a pytree of the template's structure with leaves from `data`.
+
+    Raises:
+        DataError: A leaf is missing or has another shape.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path(template)
+    restored = []
+    for path, leaf in leaves:
+        name, shape = _path(path), np.shape(leaf)
+        if name not in data or np.shape(data[name]) != shape:
+            found = np.shape(data[name]) if name in data else "nothing"
+            raise DataError(f"dataset '{name}' has shape {found}", where=where, expected=f"shape {shape}",
+                            remedy="the file belongs to another ansatz or system: delete it and run again")
+        restored.append(jnp.asarray(data[name], jnp.result_type(leaf)))
+    return jax.tree_util.tree_unflatten(structure, restored)
+
+
+def canonical(tree: Any) -> Any:
+    """Returns the tree as it would come back from a file, so that fresh and resumed runs agree."""
+    return unflatten(tree, flatten(tree))
+
+
+def prefixed(prefix: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `data` with `prefix/` before every path."""
+    return {f"{prefix}/{name}" if name else prefix: value for name, value in data.items()}
+
+
+def under(prefix: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the part of `data` below `prefix/`, with the prefix removed."""
+    inside = {name[len(prefix) + 1:]: v for name, v in data.items() if name.startswith(f"{prefix}/")}
+    return inside | ({"": data[prefix]} if prefix in data else {})
+
+
+def _path(path: tuple) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "/", jax.tree_util.keystr(path)).strip("/")
+
+
+# --- scratch state ---------------------------------------------------------------------
+
+
+def save_state(folder: Path, step: int, data: Mapping[str, Any], fingerprint: str) -> Path:
+    """Writes `folder/step-<step>.h5` and removes all but the newest `KEEP` states."""
+    path = folder / f"step-{step:09d}.h5"
+    hdf5.write(path, "state", data, fingerprint=fingerprint)
+    for old in _states(folder)[:-KEEP]:
+        old.unlink()
+    return path
+
+
+def load_state(folder: Path, fingerprint: str) -> tuple[int, dict[str, Any]] | None:
+    """Returns (step, data) of the newest good state, or None.
+
+    A damaged state is skipped and said so; a folder of another fingerprint is moved aside.
+    """
+    for path in reversed(_states(folder)):
+        try:
+            record = hdf5.read(path, "state")
+        except DataError as error:
+            log.warning("saved state skipped: %s", error)
+            continue
+        if record.fingerprint != fingerprint:
+            aside = _aside(folder)
+            folder.rename(aside)
+            log.warning("%s: saved state belongs to other settings or inputs; moved to %s, starting fresh",
+                        folder, aside.name)
+            return None
+        return _step(path), record.data
+    return None
+
+
+def newest_state(folder: Path) -> str:
+    """Returns the path of the newest saved state for messages, or a sentence that there is none."""
+    states = _states(folder)
+    return str(states[-1]) if states else "none was saved yet"
+
+
+def clear_state(folder: Path) -> None:
+    """Removes the scratch of a finished stage."""
+    for path in _states(folder):
+        path.unlink()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _states(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.h5"), key=_step)
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))
+
+
+def _aside(folder: Path) -> Path:
+    number = 1
+    while (candidate := folder.with_name(f"{folder.name}.stale-{number}")).exists():
+        number += 1
+    return candidate

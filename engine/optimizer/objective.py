@@ -1,0 +1,59 @@
+"""The variational objective: clipped local energies as weights of the log-derivatives.
+
+dE/dp = 2 <Re(E_L - E) d log|psi|/dp + Im(E_L) d arg/dp>, from dE = 2 Re <(E_L - E)* d log psi>
+with log psi = log + i arg.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from engine.types import Wavefunction
+
+
+def clipped_weights(real: Array, imag: Array, clip: float) -> tuple[Array, Array]:
+    """Returns the centred weights (W,), (W,) of real and imaginary part.
+
+    Values are clipped at `clip` mean absolute deviations about the median, then centred at
+    the mean of the clipped values, so that the clipping does not bias the direction.
+    """
+    return tuple(_clip(x, clip) for x in (real, imag))
+
+
+def _clip(x: Array, clip: float) -> Array:
+    median = jnp.median(x)
+    deviation = jnp.mean(jnp.abs(x - median))
+    clipped = jnp.clip(x, median - clip * deviation, median + clip * deviation)
+    return clipped - clipped.mean()
+
+
+def make_value_and_grad(wavefunction: Wavefunction, register: Callable[[Array], None] | None = None):
+    """Builds (params, key, batch) -> ((value, aux), gradient) of the variational energy.
+
+    Args:
+        wavefunction: The trial state.
+        register: Called with the (W, 2) array of (log, arg): how KFAC learns what the
+            metric is, Re <d log psi* d log psi>, exact for real and complex psi.
+
+    The batch is (walkers, weights_re, weights_im, system, reference). The value is a
+    surrogate with the right gradient; it is not an energy.
+    """
+
+    def surrogate(params, batch):
+        walkers, weights_re, weights_im, system, reference = batch
+        apply = jax.vmap(wavefunction.apply, in_axes=(None, 0, None, None))
+        log_psi = apply(params, walkers, system, reference)
+        if register is not None:
+            register(jnp.stack([log_psi.log, log_psi.arg], axis=-1))
+        value = 2 * jnp.mean(weights_re * log_psi.log + weights_im * log_psi.arg)
+        return value, {}
+
+    def value_and_grad(params, key, batch):
+        del key
+        return jax.value_and_grad(surrogate, has_aux=True)(params, batch)
+
+    return value_and_grad

@@ -1,0 +1,127 @@
+"""Evaluation: parameters frozen, walkers equilibrated, sampled until the error bar is reached.
+
+Only these numbers are results.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import __version__, keys
+from engine.config import EvaluateConfig, HamiltonianConfig, parse
+from engine.estimator.statistics import estimate
+from engine.hamiltonian import make_hamiltonian
+from engine.io import checkpoint as states
+from engine.io import hdf5
+from engine.io.trace import write_trace
+from engine.stage import loop, runtime
+from engine.stage.checks import check_energy
+from engine.stage.job import Job, load, read_start, restored
+from engine.stage.programs import equilibrate, make_local_energy, make_sample, summary
+
+log = logging.getLogger(__name__)
+
+MAX_STREAMS = 64
+"""Walkers are averaged into at most this many independent streams for the autocorrelation."""
+RUNAWAY_HA = 1e3
+
+
+def evaluate(sections: dict[str, Any], *, system: Path, mean_field: Path, checkpoint: Path, result: Path,
+             blocks: Path, state_dir: Path) -> None:
+    """Measures the energy of a fixed wavefunction.
+
+    Args:
+        sections: Resolved configuration.
+        system: Input system.h5.
+        mean_field: Input mean-field file of the twist.
+        checkpoint: Input checkpoint of the vmc stage.
+        result: Output, kind "energy": scalars with errors, hartree per simulation cell.
+        blocks: Output, kind "blocks": numbers of every step.
+        state_dir: Scratch for saved states.
+    """
+    before = read_start(checkpoint)
+    job = load("evaluate", sections, system=system, mean_field=mean_field, start=before)
+    options = parse(EvaluateConfig, sections["evaluate"], where="evaluate")
+    advance, prepare = make_measurement(job)
+    target_ha = options.target_error_ha_per_cell * job.n_cells
+    plan = loop.Plan(
+        job.name, options.max_steps, options.checkpoint_steps, state_dir, job.fingerprint, prepare, advance,
+        check=lambda columns, step: check_energy(columns, job.mean_field_ha, RUNAWAY_HA),
+        finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha)
+    _, columns = loop.run(plan, restored(job, before, checkpoint))
+    facts = summarise(job, columns, target_ha)
+    write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
+    hdf5.write(result, "energy", {"energy_ha": facts["energy_ha"], "error_ha": facts["error_ha"]},
+               units={"energy_ha": "hartree", "error_ha": "hartree"}, fingerprint=job.fingerprint,
+               attributes=facts)
+    states.clear_state(state_dir)
+    log.info("%s: %.6f +- %.6f Ha per simulation cell, tau %.1f steps", job.name, facts["energy_ha"],
+             facts["error_ha"], facts["tau_steps"])
+
+
+def make_measurement(job: Job):
+    """Builds (advance, prepare) over states (params, sampler state)."""
+    options = parse(HamiltonianConfig, job.sections["hamiltonian"], where="hamiltonian")
+    sample = make_sample(job)
+    local_energy = make_local_energy(job.wavefunction, make_hamiltonian(job.system, options), options.chunk)
+    streams = max(s for s in range(1, min(MAX_STREAMS, job.walkers) + 1) if job.walkers % s == 0)
+
+    def prepare(state):
+        params, sampler = state
+        steps = job.sections["sampler"]["equilibration"]
+        return params, equilibrate(job, sample, params, sampler, steps, "evaluate-equilibration")
+
+    def advance(state, step):
+        params, sampler = state
+        sampler, info = sample(params, sampler, job.system, job.reference,
+                               keys.stream(job.key, "evaluate-sampler", step), 0.0)
+        energy = local_energy(params, sampler.walkers, job.system, job.reference,
+                              keys.stream(job.key, "evaluate-energy", step))
+        row = {**summary(energy), **info, "streams_ha": energy.real.reshape(streams, -1).mean(axis=1)}
+        return (params, sampler), row
+
+    return advance, prepare
+
+
+def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dict[str, Any]:
+    """Returns the scalars of the result file; energies in hartree per simulation cell."""
+    energy = estimate(columns["streams_ha"])
+    kinetic = estimate(columns["kinetic_ha"])
+    seconds = float(columns["seconds"].sum())
+    parts = {name: float(values.mean()) for name, values in columns.items() if name.startswith("potential")}
+    return {
+        "energy_ha": energy.mean,
+        "error_ha": energy.error,
+        "error_blocking_ha": energy.error_blocking,
+        "tau_steps": energy.tau,
+        "variance_ha2": float(columns["variance_ha2"].mean()),
+        "imag_ha": float(columns["imag_ha"].mean()),
+        "kinetic_ha": kinetic.mean,
+        "kinetic_error_ha": kinetic.error,
+        "potential_ha": sum(parts.values()),
+        **parts,
+        "acceptance": float(columns["acceptance"].mean()),
+        "steps": len(columns["energy_ha"]),
+        "walkers": job.walkers,
+        "samples": len(columns["energy_ha"]) * job.walkers,
+        "converged": bool(energy.error <= target_ha),
+        "target_error_ha": target_ha,
+        "mean_field_ha": job.mean_field_ha,
+        "n_cells": job.n_cells,
+        "twist": [float(x) for x in np.asarray(job.system.twist)],
+        "seed": job.sections["seed"],
+        "seconds": seconds,
+        "hours": seconds / 3600,
+        "compile_seconds": runtime.compile_seconds(),
+        "device": runtime.device(),
+        "engine_version": __version__,
+        "commit": runtime.commit(),
+    }
+
+
+def _error(columns: dict[str, np.ndarray]) -> float:
+    return estimate(columns["streams_ha"]).error

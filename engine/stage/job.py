@@ -1,0 +1,129 @@
+"""What pretraining, optimisation and evaluation share: the inputs of one twist, made ready."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from engine import keys
+from engine.config import AnsatzConfig, SamplerConfig, fingerprint, parse
+from engine.io.checkpoint import flatten, prefixed, under, unflatten
+from engine.io.hdf5 import Record, read
+from engine.io.mean_field import read_mean_field
+from engine.io.system import read_system
+from engine.mean_field.reference import evaluate_orbitals, make_reference
+from engine.sampler.initial import initial_walkers
+from engine.sampler.metropolis import make_metropolis
+from engine.stage import runtime
+from engine.system.system import System
+from engine.types import Reference, Sampler, Wavefunction
+from engine.wavefunction import make_wavefunction
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One material, method and twist, with everything a stage of it needs.
+
+    Attributes:
+        name: "<stage> <material>/<method>/twist-<k>".
+        sections: The stage's resolved configuration.
+        fingerprint: Of sections and input files.
+        system: At the twist of the mean-field file.
+        reference: Occupied orbitals in the network's precision.
+        n_cells: Primitive cells in the simulation cell.
+        mean_field_ha: Mean-field energy of the simulation cell, hartree.
+        wavefunction: The method's ansatz.
+        slater: The bare mean-field determinant.
+        sampler: Metropolis.
+        key: Root of the run's random streams.
+        dtype: Of walkers and network.
+    """
+
+    name: str
+    sections: dict[str, Any]
+    fingerprint: str
+    system: System
+    reference: Reference
+    n_cells: int
+    mean_field_ha: float
+    wavefunction: Wavefunction
+    slater: Wavefunction
+    sampler: Sampler
+    key: jax.Array
+    dtype: Any
+
+    @property
+    def walkers(self) -> int:
+        """Number of walkers."""
+        return self.sections["sampler"]["walkers"]
+
+    def template(self) -> tuple[Any, Any]:
+        """Returns fresh (params, sampler state)."""
+        params = self.wavefunction.init(keys.stream(self.key, "params"), self.system, self.reference)
+        walkers = initial_walkers(keys.stream(self.key, "walkers"), self.system, self.walkers, self.dtype)
+        return params, self.sampler.init(walkers, self.system)
+
+
+def load(stage: str, sections: dict[str, Any], *, system: Path, mean_field: Path,
+         start: Record | None = None) -> Job:
+    """Reads the inputs of a stage and builds its functions.
+
+    Args:
+        stage: "pretrain", "vmc" or "evaluate".
+        sections: What `engine.campaign` resolved for it.
+        system: system.h5.
+        mean_field: twist-<k>.h5.
+        start: Content of the previous stage's checkpoint, where there is one.
+    """
+    runtime.configure()
+    file, scf = read_system(system), read_mean_field(mean_field)
+    inputs = [file.fingerprint, scf.fingerprint] + ([start.fingerprint] if start else [])
+    dtype = jnp.dtype(sections["precision"])
+    is_complex = sections["number"] == "complex"
+    here = file.system.with_twist(scf.twist)
+    reference = make_reference(scf, here, file.supercell, complex_orbitals=is_complex, dtype=dtype)
+    ansatz = parse(AnsatzConfig, sections["ansatz"], where="ansatz")
+    make = {"complex_orbitals": is_complex, "dtype": dtype, "reference_orbitals": evaluate_orbitals}
+    index = f"twist-{sections['twist']['index']:03d}"
+    path = (sections["material"], sections["method"], index)
+    return Job(
+        name=f"{stage} {'/'.join(path)}",
+        sections=sections,
+        fingerprint=fingerprint({"stage": stage, **sections}, inputs),
+        system=here,
+        reference=reference,
+        n_cells=file.n_cells,
+        mean_field_ha=scf.simulation_energy,
+        wavefunction=make_wavefunction(ansatz, here, reference, **make),
+        slater=make_wavefunction(dataclasses.replace(ansatz, name="slater"), here, reference, **make),
+        sampler=make_metropolis(parse(SamplerConfig, sections["sampler"], where="sampler")),
+        key=keys.root(sections["seed"], *path),
+        dtype=dtype,
+    )
+
+
+def restored(job: Job, start: Record, where: Path) -> tuple[Any, Any]:
+    """Returns (params, sampler state) of a previous stage's checkpoint."""
+    params, sampler = job.template()
+    return (unflatten(params, under("params", start.data), where=str(where)),
+            unflatten(sampler, under("sampler", start.data), where=str(where)))
+
+
+def read_start(path: Path) -> Record:
+    """Reads a previous stage's checkpoint."""
+    return read(path, "checkpoint")
+
+
+def checkpoint_data(**trees: Any) -> dict[str, Any]:
+    """Returns the datasets of a checkpoint from named pytrees."""
+    data: dict[str, Any] = {}
+    for name, tree in trees.items():
+        data |= prefixed(name, flatten(tree))
+    return data

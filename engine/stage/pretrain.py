@@ -1,0 +1,116 @@
+"""Pretraining: network orbitals are fitted to the mean-field orbitals.
+
+Walkers are drawn partly from the mean-field density and partly from the network's, so that
+the fit is good where either of them puts electrons.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from engine import keys
+from engine.config import PretrainConfig, parse
+from engine.io import checkpoint as states
+from engine.io import hdf5
+from engine.io.trace import write_trace
+from engine.mean_field.reference import evaluate_orbitals
+from engine.optimizer.first_order import adam
+from engine.stage import loop
+from engine.stage.checks import check_finite
+from engine.stage.job import Job, checkpoint_data, load
+from engine.stage.programs import batch_log_density
+
+log = logging.getLogger(__name__)
+
+
+def pretrain(sections: dict[str, Any], *, system: Path, mean_field: Path, checkpoint: Path, trace: Path,
+             state_dir: Path) -> None:
+    """Fits the ansatz to the mean field and writes parameters and equilibrated walkers.
+
+    Args:
+        sections: Resolved configuration.
+        system: Input system.h5.
+        mean_field: Input mean-field file of the twist.
+        checkpoint: Output, kind "checkpoint": params, sampler.
+        trace: Output, kind "trace": loss per step.
+        state_dir: Scratch for saved states.
+    """
+    job = load("pretrain", sections, system=system, mean_field=mean_field)
+    options = parse(PretrainConfig, sections["pretrain"], where="pretrain")
+    params, sampler = job.template()
+    steps = options.steps if job.wavefunction.orbitals else 0
+    optimizer = adam(make_fit(job), options.learning_rate)
+    sample = make_mixed_sample(job, options.reference_fraction)
+
+    def prepare(state):
+        params, sampler, opt_state = state
+        for step in range(job.sections["sampler"]["equilibration"]):
+            key = keys.stream(job.key, "pretrain-equilibration", step)
+            sampler, _ = sample(params, sampler, job.system, job.reference, key)
+        return params, sampler, opt_state
+
+    def advance(state, step):
+        params, sampler, opt_state = state
+        sampler, info = sample(params, sampler, job.system, job.reference,
+                               keys.stream(job.key, "pretrain-sampler", step))
+        batch = (sampler.walkers, job.system, job.reference)
+        params, opt_state, fit = optimizer.step(params, opt_state, None, batch)
+        return (params, sampler, opt_state), {"loss": fit["value"], **info}
+
+    plan = loop.Plan(job.name, steps, options.checkpoint_steps, state_dir, job.fingerprint, prepare, advance,
+                     check=lambda columns, step: check_finite(columns["loss"][-loop.FLUSH:], "the loss"),
+                     show="loss")
+    initial = (params, sampler, optimizer.init(params, None, None))
+    (params, sampler, _), columns = loop.run(plan, initial)
+    write_trace(trace, columns, fingerprint=job.fingerprint)
+    hdf5.write(checkpoint, "checkpoint", checkpoint_data(params=params, sampler=sampler),
+               fingerprint=job.fingerprint, attributes={"stage": "pretrain", "steps": steps})
+    states.clear_state(state_dir)
+
+
+def make_fit(job: Job):
+    """Builds (params, key, batch) -> ((loss, aux), gradient), batch = (walkers, system, reference).
+
+    loss = mean over walkers, determinants and particles of |orbital - target|^2, the target
+    being block-diagonal in the species.
+    """
+    block = jnp.asarray(_same_species(job))
+
+    def loss(params, batch):
+        walkers, system, reference = batch
+
+        def one(walker):
+            target = jnp.concatenate(evaluate_orbitals(reference, walker, system), axis=1) * block
+            difference = job.wavefunction.orbitals(params, walker, system, reference) - target
+            return jnp.mean(jnp.sum(jnp.abs(difference) ** 2, axis=-1))
+
+        return jnp.mean(jax.vmap(one)(walkers)), {}
+
+    return lambda params, key, batch: jax.value_and_grad(loss, has_aux=True)(params, batch)
+
+
+def _same_species(job: Job):
+    kind = jnp.repeat(jnp.arange(len(job.system.counts)), jnp.asarray(job.system.counts))
+    return (kind[:, None] == kind[None, :]).astype(job.dtype)
+
+
+def make_mixed_sample(job: Job, reference_fraction: float):
+    """Builds a compiled sampling step in which the first walkers follow the mean-field density."""
+    network, slater = batch_log_density(job.wavefunction), batch_log_density(job.slater)
+    cut = round(min(reference_fraction, 1.0) * job.walkers)
+
+    @jax.jit
+    def sample(params, state, system, reference, key):
+        def log_density(walkers):
+            parts = [slater({}, walkers[:cut], system, reference)] if cut else []
+            parts += [network(params, walkers[cut:], system, reference)] if cut < len(walkers) else []
+            return jnp.concatenate(parts)
+
+        return job.sampler.step(key, log_density, state, system, 1.0)
+
+    return sample

@@ -1,0 +1,77 @@
+"""The compiled programs stages share: sampling and local energies of a batch of walkers.
+
+System and reference are arguments, so every twist of a material runs the same program, and
+the persistent cache hands it from one job to the next.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from engine import keys
+from engine.stage.job import Job
+from engine.types import Hamiltonian, LocalEnergy, Wavefunction
+
+
+def batch_log_density(wavefunction: Wavefunction):
+    """Builds (params, walkers (W, n, 3), system, reference) -> log |psi|^2 (W,)."""
+    apply = jax.vmap(wavefunction.apply, in_axes=(None, 0, None, None))
+    return lambda params, walkers, system, reference: 2 * apply(params, walkers, system, reference).log
+
+
+def make_sample(job: Job):
+    """Builds the compiled (params, state, system, reference, key, adapt) -> (state, info)."""
+    density = batch_log_density(job.wavefunction)
+
+    @jax.jit
+    def sample(params, state, system, reference, key, adapt):
+        def log_density(walkers):
+            return density(params, walkers, system, reference)
+
+        return job.sampler.step(key, log_density, state, system, adapt)
+
+    return sample
+
+
+def make_local_energy(wavefunction: Wavefunction, hamiltonian: Hamiltonian, chunk: int):
+    """Builds the compiled (params, walkers, system, reference, key) -> LocalEnergy of (W,) arrays.
+
+    At most `chunk` walkers are in flight at a time, which bounds the memory.
+    """
+
+    @jax.jit
+    def local_energy(params, walkers: Array, system, reference, key) -> LocalEnergy:
+        def one(walker_and_key):
+            walker, walker_key = walker_and_key
+            log_psi = lambda r: wavefunction.apply(params, r, system, reference)  # noqa: E731
+            return hamiltonian.local_energy(log_psi, walker, system, walker_key)
+
+        walker_keys = jax.random.split(key, len(walkers))
+        if len(walkers) <= chunk:
+            return jax.vmap(one)((walkers, walker_keys))
+        return jax.lax.map(one, (walkers, walker_keys), batch_size=chunk)
+
+    return local_energy
+
+
+@jax.jit
+def summary(energy: LocalEnergy) -> dict[str, Array]:
+    """Returns the per-step numbers of a batch of local energies, unclipped."""
+    variance = jnp.var(energy.real)
+    row = {
+        "energy_ha": energy.real.mean(),
+        "error_ha": jnp.sqrt(variance / len(energy.real)),
+        "variance_ha2": variance,
+        "imag_ha": energy.imag.mean(),
+    }
+    return row | {f"{name}_ha": part.mean() for name, part in energy.parts.items()}
+
+
+def equilibrate(job: Job, sample, params, state, steps: int, stream: str):
+    """Returns the sampler state after `steps` adaptive steps with fixed parameters."""
+    for step in range(steps):
+        key = keys.stream(job.key, stream, step)
+        state, _ = sample(params, state, job.system, job.reference, key, 1.0)
+    return state
