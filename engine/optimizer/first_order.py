@@ -33,7 +33,7 @@ def adam(value_and_grad, rate) -> Optimizer:
     def step(params, state, key, batch):
         (value, _), gradient = value_and_grad(params, key, batch)
         updates, state = transform.update(gradient, state, params)
-        info = {"value": value, "gradient_norm": optax.global_norm(gradient)}
+        info = {"value": value, "gradient_norm": optax.tree.norm(gradient)}
         return optax.apply_updates(params, updates), state, info
 
     return Optimizer(init, step)

@@ -37,7 +37,7 @@ def make_value_and_grad(wavefunction: Wavefunction, register: Callable[[Array], 
     Args:
         wavefunction: The trial state.
         register: Called with the (W, 2) array of (log, arg): how KFAC learns what the
-            metric is, Re <d log psi* d log psi>, exact for real and complex psi.
+            metric is, Re <d log psi* d log psi> (times 2, as the gradient), for real and complex psi.
 
     The batch is (walkers, weights_re, weights_im, system, reference). The value is a
     surrogate with the right gradient; it is not an energy.

@@ -1,0 +1,106 @@
+"""The stage loop: resumed equals uninterrupted, signals save, NaN keeps the last good state."""
+
+import os
+import signal
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from engine import keys
+from engine.errors import Interrupted, NumericalError
+from engine.stage import loop
+from engine.stage.checks import check_energy
+
+ROOT = keys.root(3, "m", "f")
+
+
+def advance(state, step):
+    noise = jax.random.normal(keys.stream(ROOT, "walk", step), (4,))
+    state = {"x": 0.9 * state["x"] + noise}
+    return state, {"energy_ha": state["x"].mean(), "streams_ha": state["x"]}
+
+
+def plan(folder: Path, steps=50, advance=advance, check=lambda columns, step: None, **changes):
+    settings = {"name": "walk", "steps": steps, "save_every": 20, "folder": folder, "fingerprint": "f",
+                "prepare": lambda state: state, "advance": advance, "check": check} | changes
+    return loop.Plan(**settings)
+
+
+START = {"x": jnp.zeros(4)}
+
+
+def test_killed_and_resumed_run_is_bit_identical(tmp_path):
+    whole, trace = loop.run(plan(tmp_path / "a"), START)
+
+    def killed_at_47(state, step):
+        if step == 47:
+            raise KeyboardInterrupt
+        return advance(state, step)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(plan(tmp_path / "b", advance=killed_at_47), START)
+    resumed, trace_resumed = loop.run(plan(tmp_path / "b"), START)
+    np.testing.assert_array_equal(whole["x"], resumed["x"])
+    np.testing.assert_array_equal(trace["streams_ha"], trace_resumed["streams_ha"])
+    assert len(trace["energy_ha"]) == 50
+
+
+def test_signal_finishes_the_step_saves_and_resumes(tmp_path):
+    whole, _ = loop.run(plan(tmp_path / "a"), START)
+
+    def signalled(state, step):
+        if step == 33:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return advance(state, step)
+
+    with pytest.raises(Interrupted, match="after step 34 of 50"):
+        loop.run(plan(tmp_path / "b", advance=signalled), START)
+    resumed, trace = loop.run(plan(tmp_path / "b"), START)
+    np.testing.assert_array_equal(whole["x"], resumed["x"])
+    assert len(trace["energy_ha"]) == 50
+
+
+def test_nan_stops_the_stage_and_names_the_last_good_state(tmp_path):
+    def breaks(state, step):
+        state, row = advance(state, step)
+        return state, row | {"energy_ha": jnp.where(step == 25, jnp.nan, -1.0), "variance_ha2": 1.0}
+
+    check = lambda columns, step: check_energy(columns, -1.0, 5.0)  # noqa: E731
+    with pytest.raises(NumericalError, match="not finite") as error:
+        loop.run(plan(tmp_path, advance=breaks, check=check), START)
+    assert "step-000000020.h5" in str(error.value)
+    assert (tmp_path / "step-000000020.h5").exists()
+
+
+@pytest.mark.parametrize(("energy", "variance", "text"),
+                         [(-40.0, 1.0, "runaway"), (-1.0, 0.0, "variance"), (-1.0, np.inf, "not finite")])
+def test_unhealthy_energies(energy, variance, text):
+    columns = {"energy_ha": np.full(10, energy), "variance_ha2": np.full(10, variance)}
+    with pytest.raises(NumericalError, match=text):
+        check_energy(columns, -1.0, 20.0)
+
+
+def test_stops_early_when_finished(tmp_path):
+    _, trace = loop.run(plan(tmp_path, finished=lambda columns, step: step >= 20), START)
+    assert len(trace["energy_ha"]) == 20
+
+
+def test_equilibration_only_on_a_fresh_start(tmp_path):
+    calls = []
+
+    def prepare(state):
+        calls.append(1)
+        return {"x": state["x"] + 1.0}
+
+    def killed(state, step):
+        if step == 30:
+            raise KeyboardInterrupt
+        return advance(state, step)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(plan(tmp_path, advance=killed, prepare=prepare), START)
+    loop.run(plan(tmp_path, prepare=prepare), START)
+    assert len(calls) == 1

@@ -1,0 +1,76 @@
+"""The sampler draws from the density it is given."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from engine.config import SamplerConfig
+from engine.sampler.initial import home_nuclei, initial_walkers
+from engine.sampler.metropolis import make_metropolis
+from engine.system.cell import Cell
+from engine.system.system import Species, System, electrons
+
+
+def system(cell=None, species=None, positions=((0.0, 0.0, 0.0),), charges=(1.0,)):
+    return System(cell=cell or Cell.open(), positions=jnp.asarray(positions, float).reshape(-1, 3),
+                  charges=jnp.asarray(charges, float), twist=jnp.zeros(3),
+                  symbols=("H",) * len(charges), species=species or electrons(1, 0))
+
+
+def sampled(log_density, here, walkers=2000, steps=60, **options):
+    sampler = make_metropolis(SamplerConfig(walkers=walkers, moves=10, **options))
+    start = initial_walkers(jax.random.key(0), here, walkers, jnp.float64)
+    state = sampler.init(start, here)
+    step = jax.jit(lambda key, state, adapt: sampler.step(key, log_density, state, here, adapt))
+    infos = []
+    for i in range(steps):
+        state, info = step(jax.random.key(i), state, 1.0 if i < steps // 2 else 0.0)
+        infos.append(info)
+    return state, infos
+
+
+def test_hydrogen_density_moments_and_acceptance():
+    state, infos = sampled(lambda r: -2 * jnp.linalg.norm(r, axis=-1).sum(-1), system())
+    radius = np.linalg.norm(state.walkers[:, 0], axis=-1)
+    assert radius.mean() == pytest.approx(1.5, abs=4 * 0.87 / np.sqrt(2000))
+    assert (1 / radius).mean() == pytest.approx(1.0, abs=0.1)
+    assert float(infos[-1]["acceptance"]) == pytest.approx(0.525, abs=0.05)
+
+
+def test_width_is_frozen_without_adaptation():
+    _, infos = sampled(lambda r: -(r**2).sum((-1, -2)), system())
+    widths = [float(i["width_bohr"]) for i in infos]
+    assert widths[1] != widths[0] and len(set(widths[30:])) == 1
+
+
+def test_periodic_walkers_stay_in_the_cell_and_follow_the_density():
+    lattice = jnp.array([[4.0, 0.0, 0.0], [1.0, 5.0, 0.0], [0.0, 0.5, 6.0]])
+    here = system(cell=Cell(lattice, periodic=True))
+    b = here.cell.reciprocal
+
+    def log_density(r):
+        return jnp.log(1 + 0.8 * jnp.cos(r[:, 0] @ b[0]))
+
+    state, _ = sampled(log_density, here, walkers=4000)
+    frac = np.asarray(here.cell.fractional(state.walkers))
+    assert frac.min() >= 0 and frac.max() < 1 + 1e-12
+    mean = np.cos(np.asarray(state.walkers[:, 0]) @ np.asarray(b[0])).mean()
+    assert mean == pytest.approx(0.4, abs=4 * 0.65 / np.sqrt(4000))
+
+
+def test_electrons_start_at_their_nuclei():
+    lih = system(species=electrons(2, 2), positions=((0, 0, 0), (3, 0, 0)), charges=(3.0, 1.0))
+    homes = home_nuclei(lih)
+    assert sorted(np.bincount(homes)) == [1, 3]
+    chain = system(species=electrons(2, 2), positions=[(i, 0, 0) for i in range(4)], charges=(1.0,) * 4)
+    assert sorted(home_nuclei(chain)) == [0, 1, 2, 3]
+
+
+def test_no_nuclei_and_positrons():
+    cell = Cell(3 * jnp.eye(3), periodic=True)
+    gas = System(cell, jnp.zeros((0, 3)), jnp.zeros(0), jnp.zeros(3), (),
+                 (Species("up", 2), Species("positron", 1, 1.0)))
+    walkers = initial_walkers(jax.random.key(1), gas, 16, jnp.float32)
+    assert walkers.shape == (16, 3, 3) and walkers.dtype == jnp.float32
+    assert float(walkers.min()) >= 0 and float(walkers.max()) < 3
