@@ -1,0 +1,56 @@
+# make demo        install, run the demo campaign, print its table (minutes on two cores)
+# make test        install, run the test suite
+# make campaign    install, run all of campaign.yaml
+# make table       print the energies of the last campaign again
+# make test-slow   the long tests, hours
+# make lint        style of the code and of the workflow
+# make clean       delete the virtual environment and caches, never results
+
+PYTHON ?= python3.11
+VENV := .venv
+STAMP := $(VENV)/.installed
+BIN := $(VENV)/bin
+SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
+ENERGIES := results/tables/energies.csv
+REPORT := results/report.html
+
+export PYTHONPATH :=
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: demo test test-slow campaign table lint clean
+
+demo: $(STAMP)
+	$(SNAKEMAKE) --config campaign=demo.yaml
+	@$(MAKE) --no-print-directory table
+
+campaign: $(STAMP)
+	$(SNAKEMAKE)
+	@$(MAKE) --no-print-directory table
+
+table: $(STAMP)
+	@echo
+	@$(BIN)/python -m engine.stage.show $(ENERGIES) --report $(REPORT)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/snakemake --lint
+
+# Installed again only when a pin or the project file changes.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' || { echo "Debian: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .snakemake build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

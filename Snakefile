@@ -1,0 +1,34 @@
+# From materials/*.yaml and methods/*.yaml to a table of twist-averaged energies.
+#
+#   snakemake --profile profiles/local                        all of campaign.yaml
+#   snakemake --profile profiles/local h4-chain               one material
+#   snakemake --profile profiles/local --config campaign=demo.yaml
+#   snakemake --profile profiles/local structures             one stage; see targets.smk
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+
+wildcard_constraints:
+    material="[a-z0-9-]+",
+    method="[a-z0-9-]+",
+    twist="[0-9]{3}",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/structure.smk"
+include: "workflow/rules/mean_field.smk"
+include: "workflow/rules/vmc.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/tables/energies.csv",
+        "results/tables/twists.csv",
+        "results/report.html",

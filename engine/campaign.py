@@ -1,0 +1,310 @@
+"""A campaign: which materials meet which methods, resolved to the input of every job.
+
+Reads the campaign file, `materials/*.yaml` and `methods/*.yaml`, refuses bad input before
+anything runs, and hands the Snakefile plain key-sorted sections: equal input gives equal
+sections, so a job runs again exactly when something it depends on has changed. Imports no JAX.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine import config
+from engine.errors import ConfigError, nearest
+from engine.io import document
+from engine.system.material import check_material
+from engine.system.twists import Twist, enumerate_twists
+
+NAME = re.compile(r"[a-z0-9-]+")
+RESERVED = frozenset({"all", "report", "structures", "figures", "tables", "energies"})
+"""Names a material may not have: they are targets or folders of the workflow."""
+
+STAGE_SECTIONS = {
+    "pretrain": ("sampler", "pretrain"),
+    "vmc": ("sampler", "hamiltonian", "optimizer", "vmc"),
+    "evaluate": ("sampler", "hamiltonian", "evaluate"),
+}
+"""Sections of a method that enter each stage, beside the ansatz."""
+
+MAX_TWISTS = 1000
+"""Paths number twists with three digits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CampaignConfig:
+    """The campaign file."""
+
+    runs: dict[str, Any] = config.key("per material, the list of methods to run")
+    description: str = config.key("one line for the report", default="")
+    seed: int = config.key("seed of all random numbers", default=0, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """A checked material: its configuration and what follows from it at parse time.
+
+    Attributes:
+        name: Stem of its file.
+        folder: Folder of its file; structure files are relative to it.
+        config: The YAML content.
+        n_atoms: Atoms in the primitive cell.
+        n_cells: Primitive cells in the simulation cell.
+        periodic: False for a molecule.
+        twists: Folded boundary phases; weights sum to 1.
+    """
+
+    name: str
+    folder: Path
+    config: config.MaterialConfig
+    n_atoms: int
+    n_cells: int
+    periodic: bool
+    twists: tuple[Twist, ...]
+
+    @property
+    def structure_file(self) -> list[str]:
+        """The structure file, where there is one: an input of the structure stage."""
+        structure = self.config.structure
+        return [str(self.folder / structure.path)] if structure.kind == "file" else []
+
+
+@dataclasses.dataclass(frozen=True)
+class Campaign:
+    """A whole campaign below `root`; materials and methods are read when first asked for.
+
+    Attributes:
+        root: Folder with `materials/` and `methods/`.
+        path: The campaign file.
+        seed: Seed of all random numbers.
+        runs: Material -> methods, in the order of the file.
+        description: One line for the report.
+    """
+
+    root: Path
+    path: Path
+    seed: int
+    runs: Mapping[str, tuple[str, ...]]
+    description: str = ""
+    _known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def check(self) -> None:
+        """Reads and checks everything.
+
+        Raises:
+            ConfigError: Names file, key, expectation and nearest valid name.
+        """
+        for material, methods in self.runs.items():
+            self.material(material)
+            for method in methods:
+                self.method(material, method)
+                self.number(material, method)
+
+    def material(self, name: str) -> Material:
+        """Returns a material of this campaign, checked."""
+        if name not in self._known:
+            self._known[name] = _material(_find(self.root, "materials", name))
+        return self._known[name]
+
+    def method(self, material: str, method: str) -> config.MethodConfig:
+        """Returns a method with the material's overrides merged over it."""
+        if (material, method) not in self._known:
+            self._known[material, method] = self._resolve(material, method)
+        return self._known[material, method]
+
+    def _resolve(self, material: str, method: str) -> config.MethodConfig:
+        path = _find(self.root, "methods", method)
+        content = document.read(path)
+        plain = config.parse(config.MethodConfig, content, where=str(path))
+        source = _find(self.root, "materials", material)
+        overrides = self.material(material).config.overrides
+        for name in overrides:
+            if name not in (known := _names(self.root, "methods")):
+                raise ConfigError(f"unknown method '{name}'", where=f"{source}, key 'overrides'",
+                                  expected=nearest(name, known))
+        if method not in overrides:
+            return plain
+        where = f"{source}, key 'overrides', method '{method}'"
+        return config.parse(config.MethodConfig, _merge(content, overrides[method], where), where=where)
+
+    def twists(self, material: str) -> tuple[Twist, ...]:
+        """Returns the boundary phases of a material."""
+        return self.material(material).twists
+
+    def number(self, material: str, method: str) -> str:
+        """Returns whether the wavefunction is "real" or "complex"."""
+        facts, ansatz = self.material(material), self.method(material, method).ansatz
+        twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
+        if ansatz.number == "real" and (twisted or (facts.periodic and ansatz.name == "slater")):
+            raise ConfigError(f"method '{method}' asks for real orbitals, material '{material}' needs complex ones",
+                              where=str(_find(self.root, "methods", method)),
+                              expected="number: auto or number: complex",
+                              remedy="delete the key 'number' from the section 'ansatz'")
+        if ansatz.number != "auto":
+            return ansatz.number
+        return "complex" if twisted or (facts.periodic and ansatz.name == "slater") else "real"
+
+    def sections(self, stage: str, material: str, method: str | None = None,
+                 twist: int | None = None) -> dict[str, Any]:
+        """Returns everything one job depends on apart from its input files, canonical.
+
+        Args:
+            stage: structure, mean_field, pretrain, vmc, evaluate or twist_average.
+            material: Name of a material.
+            method: Name of a method, from pretrain on.
+            twist: Index of a twist, for the stages that have one.
+        """
+        facts = self.material(material)
+        if stage == "structure":
+            content = _structure_sections(facts)
+        elif stage == "mean_field":
+            content = {"material": material, "mean_field": facts.config.mean_field,
+                       "twist": _phase(facts.twists[twist]), "charge": facts.config.charge,
+                       "spin": facts.config.spin}
+        elif stage == "twist_average":
+            content = {"material": material, "method": method, "seed": self.seed,
+                       "n_atoms": facts.n_atoms, "n_cells": facts.n_cells,
+                       "literature": facts.config.literature,
+                       "twists": [_phase(t) | {"weight": t.weight} for t in facts.twists]}
+        else:
+            content = self._method_sections(stage, facts, method, twist)
+        return config.canonical(_plain(content))
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Returns, per run, what a report says beside the numbers: descriptions and settings."""
+        return [config.canonical(_plain({
+            "material": name, "method": method, "material_description": self.material(name).config.description,
+            "method_description": self.method(name, method).description,
+            "structure": self.material(name).config, "settings": self.method(name, method)}))
+            for name, methods in self.runs.items() for method in methods]
+
+    def _method_sections(self, stage: str, facts: Material, method: str, twist: int) -> dict[str, Any]:
+        options = self.method(facts.name, method)
+        content = {"material": facts.name, "method": method, "twist": _phase(facts.twists[twist]),
+                   "seed": self.seed, "number": self.number(facts.name, method),
+                   "precision": options.precision, "ansatz": options.ansatz}
+        if stage == "evaluate":
+            content["n_cells"] = facts.n_cells
+        return content | {name: getattr(options, name) for name in STAGE_SECTIONS[stage]}
+
+
+def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign:
+    """Reads a campaign file; `check` reads what it names.
+
+    Args:
+        path: The campaign file, relative to `root`.
+        root: Folder with `materials/` and `methods/`.
+
+    Raises:
+        ConfigError: The file is not a campaign, or names unknown materials or methods.
+    """
+    root = Path(root)
+    path = root / path
+    content = config.parse(CampaignConfig, document.read(path), where=str(path))
+    if not content.runs:
+        raise ConfigError("no runs", where=f"{path}, key 'runs'", expected="lines of the form material: [method]")
+    known = {folder: _names(root, folder) for folder in ("materials", "methods")}
+    runs = {str(m): _methods(methods, f"{path}, key 'runs', material '{m}'", known["methods"])
+            for m, methods in content.runs.items()}
+    for material in runs:
+        if material not in known["materials"]:
+            raise ConfigError(f"unknown material '{material}'", where=f"{path}, key 'runs'",
+                              expected=nearest(material, known["materials"]),
+                              remedy=f"correct the name, or write materials/{material}.yaml")
+    return Campaign(root, path, content.seed, runs, content.description)
+
+
+def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
+    if not isinstance(methods, list) or not methods:
+        raise ConfigError(f"found {methods!r}", where=where, expected="a list of methods, e.g. [ferminet]")
+    for name in methods:
+        if name not in known:
+            raise ConfigError(f"unknown method '{name}'", where=where, expected=nearest(name, known),
+                              remedy=f"correct the name, or write methods/{name}.yaml")
+    if len(set(methods)) != len(methods):
+        raise ConfigError(f"a method is listed twice: {methods}", where=where, expected="each method once")
+    return tuple(methods)
+
+
+def _names(root: Path, folder: str) -> list[str]:
+    """Returns the names in `materials` or `methods`; refuses bad and duplicate ones."""
+    found: dict[str, Path] = {}
+    files = (p for p in (root / folder).glob("*") if p.suffix in (".yaml", ".yml"))
+    for path in sorted(files):
+        if not NAME.fullmatch(path.stem):
+            raise ConfigError(f"bad name '{path.stem}'", where=str(path),
+                              expected="small letters, digits and hyphens", remedy="rename the file")
+        if path.stem in found:
+            raise ConfigError(f"duplicate name '{path.stem}'", where=str(path),
+                              expected=f"one file; there is also {found[path.stem]}",
+                              remedy="rename or delete one of them")
+        if folder == "materials" and path.stem in RESERVED:
+            raise ConfigError(f"'{path.stem}' is the name of a target", where=str(path),
+                              expected=f"a name other than {', '.join(sorted(RESERVED))}",
+                              remedy="rename the file")
+        found[path.stem] = path
+    if not found:
+        raise ConfigError("no YAML files", where=str(root / folder), expected=f"{folder}/<name>.yaml")
+    return list(found)
+
+
+def _find(root: Path, folder: str, name: str) -> Path:
+    for path in (root / folder / f"{name}{suffix}" for suffix in (".yaml", ".yml")):
+        if path.exists():
+            return path
+    raise ConfigError(f"unknown {folder.rstrip('s')} '{name}'", where=str(root / folder),
+                      expected=nearest(name, _names(root, folder)))
+
+
+def _material(path: Path) -> Material:
+    content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
+    primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
+    twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
+    if len(twists) > MAX_TWISTS:
+        raise ConfigError(f"{len(twists)} twists", where=f"{path}, key 'twists'",
+                          expected=f"at most {MAX_TWISTS}", remedy="choose a coarser grid")
+    return Material(path.stem, path.parent, content, len(primitive.symbols), _cells(supercell),
+                    bool(primitive.periodic), twists)
+
+
+def _cells(supercell: Any) -> int:
+    """Returns |det S| of an integer matrix given as rows."""
+    (a, b, c), (d, e, f), (g, h, i) = [[int(x) for x in row] for row in supercell]
+    return abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
+
+
+def _structure_sections(facts: Material) -> dict[str, Any]:
+    return {"material": facts.name, "structure": facts.config.structure,
+            "supercell": facts.config.supercell, "charge": facts.config.charge,
+            "spin": facts.config.spin, "folder": str(facts.folder)}
+
+
+def _phase(twist: Twist) -> dict[str, Any]:
+    return {"index": twist.index, "frac": twist.frac}
+
+
+def _merge(base: Mapping[str, Any], over: Any, where: str) -> dict[str, Any]:
+    """Returns `base` with the keys of `over` replaced, section by section."""
+    if not isinstance(over, Mapping):
+        raise ConfigError(f"found {over!r}", where=where, expected="sections of a method")
+    merged = dict(base)
+    for name, value in over.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(name, {}), Mapping)
+        merged[name] = _merge(merged.get(name) or {}, value, where) if nested else value
+    return merged
+
+
+def _plain(value: Any) -> Any:
+    """Returns built-in types alone: parameters are compared by their text."""
+    if dataclasses.is_dataclass(value):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value

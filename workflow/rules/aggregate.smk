@@ -1,0 +1,56 @@
+rule twist_average:
+    input:
+        results=all_twists("evaluate/result.h5"),
+        pretrain=all_twists("pretrain/trace.h5"),
+        vmc=all_twists("vmc/trace.h5"),
+    output:
+        energy="results/{material}/{method}/energy.csv",
+        twists="results/{material}/{method}/twists.csv",
+    log:
+        "logs/{material}/{method}/twist_average.log",
+    conda:
+        "../../environment.yml"
+    params:
+        sections=sections("twist_average"),
+    message:
+        "{wildcards.material} {wildcards.method}: averaging over twists"
+    script:
+        "../scripts/twist_average.py"
+
+
+rule tables:
+    input:
+        energies=per_run("results/{material}/{method}/energy.csv"),
+        twists=per_run("results/{material}/{method}/twists.csv"),
+    output:
+        energies="results/tables/energies.csv",
+        twists="results/tables/twists.csv",
+    log:
+        "logs/tables.log",
+    conda:
+        "../../environment.yml"
+    message:
+        "collecting the tables of the campaign"
+    script:
+        "../scripts/tables.py"
+
+
+rule report:
+    input:
+        energies="results/tables/energies.csv",
+        twists="results/tables/twists.csv",
+        figures=campaign_figures,
+        template=f"{workflow.basedir}/workflow/report/report.html.j2",
+    output:
+        report="results/report.html",
+    log:
+        "logs/report.log",
+    conda:
+        "../../environment.yml"
+    params:
+        runs=run_summaries,
+        title=CAMPAIGN.description,
+    message:
+        "writing the report"
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,129 @@
+# Loads and checks the campaign; functions that name inputs and parameters. No rules, no physics.
+#
+# This file is parsed again for every job: materials are read when a function asks for them,
+# all of them only in the main process, which refuses bad input before the first job.
+
+import os
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)
+
+from engine.campaign import load
+from engine.errors import PsilatticeError
+
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.abspath("results/.jax-cache"))
+
+CAMPAIGN_FILE = config.get("campaign", "campaign.yaml")
+
+try:
+    CAMPAIGN = load(CAMPAIGN_FILE)
+    if workflow.is_main_process:
+        CAMPAIGN.check()
+except PsilatticeError as error:
+    raise WorkflowError(str(error)) from None
+
+RUNS = [(material, method) for material, methods in CAMPAIGN.runs.items() for method in methods]
+TWIST = "results/{material}/{method}/twist-{twist}"
+
+
+# --- parameters
+
+
+def sections(stage):
+    """Returns the function that gives a job of `stage` its configuration."""
+
+    def resolve(wildcards):
+        method, twist = wildcards.get("method"), wildcards.get("twist")
+        return CAMPAIGN.sections(stage, wildcards.material, method, None if twist is None else int(twist))
+
+    return resolve
+
+
+def run_summaries(wildcards):
+    """Returns what the report says about each run beside its numbers."""
+    return CAMPAIGN.summary()
+
+
+# --- lists of files
+
+
+def twists_of(material):
+    """Returns the three digits of each twist of a material."""
+    return [f"{twist.index:03d}" for twist in CAMPAIGN.twists(material)]
+
+
+def per_twist(pattern, runs):
+    """Returns one path per material, method and twist."""
+    return [
+        pattern.format(material=material, method=method, twist=twist)
+        for material, method in runs
+        for twist in twists_of(material)
+    ]
+
+
+def per_run(pattern, runs=RUNS):
+    """Returns one path per material and method."""
+    return [pattern.format(material=material, method=method) for material, method in runs]
+
+
+def figures_of(runs):
+    """Returns the figures of runs: training curves, and twists where there are several."""
+    trained = [run for run in runs if CAMPAIGN.method(*run).vmc.steps > 0]
+    twisted = [run for run in runs if len(twists_of(run[0])) > 1]
+    return [
+        *per_run("results/figures/{material}/{method}/training.svg", trained),
+        *per_run("results/figures/{material}/{method}/twists.svg", twisted),
+    ]
+
+
+def runs_of(material):
+    return [run for run in RUNS if run[0] == material]
+
+
+# --- input functions
+
+
+def structure_file(wildcards):
+    """Returns the CIF, POSCAR or extxyz file of a material that has one."""
+    return CAMPAIGN.material(wildcards.material).structure_file
+
+
+def mean_field_file(wildcards):
+    """Returns the mean field a method refers to."""
+    reference = CAMPAIGN.method(wildcards.material, wildcards.method).reference
+    return f"results/{wildcards.material}/mean_field/{reference}/twist-{wildcards.twist}.h5"
+
+
+def all_twists(path):
+    """Returns the function that gives one file of every twist of a run."""
+
+    def resolve(wildcards):
+        return per_twist(f"{TWIST}/{path}", [(wildcards.material, wildcards.method)])
+
+    return resolve
+
+
+def every(pattern):
+    """Returns the function that gives the files of all runs and twists."""
+
+    def resolve(wildcards):
+        return sorted(set(per_twist(pattern, RUNS)))
+
+    return resolve
+
+
+def campaign_figures(wildcards):
+    """Returns every figure of the campaign."""
+    compared = any(CAMPAIGN.material(m).config.literature for m in CAMPAIGN.runs)
+    return [*figures_of(RUNS), *(["results/figures/literature.svg"] if compared else [])]
+
+
+def material_figures(material):
+    """Returns the function that gives the figures of one material."""
+
+    def resolve(wildcards):
+        return figures_of(runs_of(material))
+
+    return resolve

@@ -1,0 +1,52 @@
+# Every figure as SVG for papers and PNG for slides.
+
+
+rule training_figure:
+    input:
+        traces=all_twists("vmc/trace.h5"),
+        energy="results/{material}/{method}/energy.csv",
+        twists="results/{material}/{method}/twists.csv",
+    output:
+        svg="results/figures/{material}/{method}/training.svg",
+        png="results/figures/{material}/{method}/training.png",
+    log:
+        "logs/figures/{material}/{method}/training.log",
+    conda:
+        "../../environment.yml"
+    message:
+        "{wildcards.material} {wildcards.method}: drawing the training curve"
+    script:
+        "../scripts/training_figure.py"
+
+
+rule twist_figure:
+    input:
+        energy="results/{material}/{method}/energy.csv",
+        twists="results/{material}/{method}/twists.csv",
+    output:
+        svg="results/figures/{material}/{method}/twists.svg",
+        png="results/figures/{material}/{method}/twists.png",
+    log:
+        "logs/figures/{material}/{method}/twists.log",
+    conda:
+        "../../environment.yml"
+    message:
+        "{wildcards.material} {wildcards.method}: drawing the energy over the twists"
+    script:
+        "../scripts/twist_figure.py"
+
+
+rule literature_figure:
+    input:
+        energies="results/tables/energies.csv",
+    output:
+        svg="results/figures/literature.svg",
+        png="results/figures/literature.png",
+    log:
+        "logs/figures/literature.log",
+    conda:
+        "../../environment.yml"
+    message:
+        "drawing the comparison with the literature"
+    script:
+        "../scripts/literature_figure.py"

@@ -1,0 +1,70 @@
+# Pretraining, variational optimisation, evaluation. Each keeps its running state in an undeclared
+# `state` folder beside its outputs: Snakemake deletes declared outputs before a retry.
+
+
+rule pretrain:
+    input:
+        system="results/{material}/system.h5",
+        mean_field=mean_field_file,
+    output:
+        checkpoint="results/{material}/{method}/twist-{twist}/pretrain/checkpoint.h5",
+        trace="results/{material}/{method}/twist-{twist}/pretrain/trace.h5",
+    log:
+        "logs/{material}/{method}/twist-{twist}/pretrain.log",
+    benchmark:
+        "logs/{material}/{method}/twist-{twist}/pretrain.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        sections=sections("pretrain"),
+    message:
+        "{wildcards.material} {wildcards.method}: pretraining at twist {wildcards.twist}"
+    script:
+        "../scripts/pretrain.py"
+
+
+rule vmc:
+    input:
+        system="results/{material}/system.h5",
+        mean_field=mean_field_file,
+        start="results/{material}/{method}/twist-{twist}/pretrain/checkpoint.h5",
+    output:
+        checkpoint="results/{material}/{method}/twist-{twist}/vmc/checkpoint.h5",
+        trace="results/{material}/{method}/twist-{twist}/vmc/trace.h5",
+    log:
+        "logs/{material}/{method}/twist-{twist}/vmc.log",
+    benchmark:
+        "logs/{material}/{method}/twist-{twist}/vmc.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        sections=sections("vmc"),
+    message:
+        "{wildcards.material} {wildcards.method}: optimising the wavefunction at twist {wildcards.twist}"
+    script:
+        "../scripts/vmc.py"
+
+
+rule evaluate:
+    input:
+        system="results/{material}/system.h5",
+        mean_field=mean_field_file,
+        checkpoint="results/{material}/{method}/twist-{twist}/vmc/checkpoint.h5",
+    output:
+        result="results/{material}/{method}/twist-{twist}/evaluate/result.h5",
+        blocks="results/{material}/{method}/twist-{twist}/evaluate/blocks.h5",
+    log:
+        "logs/{material}/{method}/twist-{twist}/evaluate.log",
+    benchmark:
+        "logs/{material}/{method}/twist-{twist}/evaluate.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        sections=sections("evaluate"),
+    message:
+        "{wildcards.material} {wildcards.method}: evaluating the energy at twist {wildcards.twist}"
+    script:
+        "../scripts/evaluate.py"

@@ -1,0 +1,106 @@
+"""The report page: every number comes from the tables, every image is embedded."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from engine import __version__
+from engine.stage.show import compact, sigma
+
+CAPTIONS = {
+    "training": "Optimisation: running median of the energy with its error band; the diamond is the "
+                "evaluation with frozen parameters, which is the result.",
+    "twists": "Energy over the zone of boundary phases, the weighted average and its error.",
+    "literature": "Difference to the literature per atom; grey where the published value has an uncertainty.",
+}
+MISSING = "–"
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What the page shows.
+
+    Attributes:
+        title: The campaign's description.
+        energies: Rows of `energies.csv`.
+        twists: Rows of `twists.csv`.
+        runs: Per run: material, method, their descriptions and settings.
+        figures: SVG files, `.../<material>/<method>/<figure>.svg` or `.../literature.svg`.
+    """
+
+    title: str
+    energies: Sequence[Mapping[str, Any]]
+    twists: Sequence[Mapping[str, Any]]
+    runs: Sequence[Mapping[str, Any]]
+    figures: Sequence[str]
+
+
+def render(content: Content, *, template: str | Path, target: str | Path) -> None:
+    """Fills the template and writes the page atomically."""
+    template, target = Path(template), Path(target)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"number": number, "mha": mha, "yaml": as_yaml}
+    page = environment.get_template(template.name).render(
+        title=content.title or "Psilattice campaign", version=__version__,
+        summary=[dict(row) | {"text": compact(row["energy_ha_per_cell"], row["error_ha_per_cell"]),
+                              "sigma": sigma(row)} for row in content.energies],
+        overview=[image(path) for path in content.figures if Path(path).stem == "literature"],
+        sections=[_section(content, row) for row in content.energies])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, target)
+
+
+def _section(content: Content, row: Mapping[str, Any]) -> dict[str, Any]:
+    name = (row["material"], row["method"])
+    run = next(r for r in content.runs if (r["material"], r["method"]) == name)
+    return {
+        "row": row, "run": run, "anchor": f"{row['material']}.{row['method']}",
+        "text": compact(row["energy_ha_per_cell"], row["error_ha_per_cell"]),
+        "twists": [dict(t) | {"text": compact(t["energy_ha_per_cell"], t["error_ha_per_cell"])}
+                   for t in content.twists if (t["material"], t["method"]) == name],
+        "figures": [image(path) for path in content.figures if Path(path).parts[-3:-1] == name],
+    }
+
+
+def image(path: str | Path) -> dict[str, str]:
+    """Returns a figure as a data address with its caption."""
+    path = Path(path)
+    data = base64.b64encode(path.read_bytes()).decode()
+    return {"source": f"data:image/svg+xml;base64,{data}", "caption": CAPTIONS[path.stem]}
+
+
+def number(value: float | int | bool | None, form: str = ".6f") -> str:
+    """Returns a number as text; a dash where there is none."""
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return format(value, form)
+
+
+def mha(value: float | None, form: str = "+.2f") -> str:
+    """Returns an energy of the tables (hartree) in millihartree."""
+    return number(None if value is None else 1e3 * value, form)
+
+
+def as_yaml(value: Any) -> str:
+    """Returns settings as the YAML they came from, without the keys left out there."""
+    return yaml.safe_dump(_given(value), sort_keys=False, default_flow_style=None, allow_unicode=True)
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _given(v) for k, v in value.items() if v is not None and v != {}}
+    return value

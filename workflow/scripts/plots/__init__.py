@@ -1,0 +1,1 @@
+"""Figures, drawn with matplotlib from the tables and traces the campaign wrote."""

@@ -1,0 +1,49 @@
+"""The look of all figures: one column wide, readable when printed, safe for colour blindness."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
+    "#0072B2", "#D55E00", "#009E73", "#AA4499", "#56B4E9", "#882255")
+"""After M. Okabe and K. Ito's palette for all kinds of colour vision."""
+
+CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED)
+LITERATURE = {"color": "black", "linestyle": (0, (1, 1.5)), "linewidth": 1.2}
+MEAN_FIELD = {"color": "0.5", "linestyle": (0, (5, 2)), "linewidth": 1.1}
+
+SETTINGS = {
+    "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8,
+    "font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False,
+    "axes.linewidth": 0.8, "xtick.direction": "out", "ytick.direction": "out",
+    "lines.linewidth": 1.4, "legend.frameon": False, "savefig.dpi": 300, "figure.dpi": 150,
+    "svg.fonttype": "path", "svg.hashsalt": "psilattice", "axes.formatter.useoffset": False,
+}
+
+WIDTH_INCH = 5.2
+
+
+def axes(height_inch: float = 3.2) -> tuple[Figure, Axes]:
+    """Returns an empty figure of the common width."""
+    plt.rcParams.update(SETTINGS)
+    return plt.subplots(figsize=(WIDTH_INCH, height_inch), layout="constrained")
+
+
+def legend_below(figure: Figure, ax: Axes, columns: int) -> None:
+    """Puts the legend under the axes, where it covers no data."""
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+
+
+def save(figure: Figure, *, svg: str | Path, png: str | Path) -> None:
+    """Writes the figure as SVG and PNG, without dates, so that equal data gives equal files."""
+    figure.savefig(svg, metadata={"Date": None})
+    figure.savefig(png, metadata={"Software": None})
+    plt.close(figure)

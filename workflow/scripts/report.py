@@ -1,0 +1,18 @@
+"""Rule report: tables and figures of the campaign -> one HTML file that opens offline."""
+
+from _start import start
+
+start(snakemake)
+
+from page import Content, render
+
+from engine.io import table
+
+content = Content(
+    title=snakemake.params.title,
+    energies=table.read(snakemake.input.energies),
+    twists=table.read(snakemake.input.twists),
+    runs=snakemake.params.runs,
+    figures=list(snakemake.input.figures),
+)
+render(content, template=snakemake.input.template, target=snakemake.output.report)
