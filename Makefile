@@ -3,6 +3,7 @@
 # make campaign    install, run all of campaign.yaml
 # make table       print the energies of the last campaign again
 # make test-slow   the long tests, hours
+# make gpu         add JAX for NVIDIA GPUs (CUDA 13) to the environment
 # make lint        style of the code and of the workflow
 # make clean       delete the virtual environment and caches, never results
 
@@ -17,7 +18,7 @@ REPORT := results/report.html
 export PYTHONPATH :=
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test test-slow campaign table lint clean
+.PHONY: demo test test-slow campaign table lint gpu clean
 
 demo: $(STAMP)
 	$(SNAKEMAKE) --config campaign=demo.yaml
@@ -36,6 +37,9 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+gpu: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check -c requirements.lock "jax[cuda13]"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
