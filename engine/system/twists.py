@@ -46,11 +46,12 @@ def enumerate_twists(options: TwistConfig, geometry: Geometry | None, *, where: 
     Args:
         options: The `twists` section.
         geometry: The *simulation* cell; None or an open geometry for a molecule.
-        where: File and section, for error messages.
+        where: The material's file, for error messages.
 
     Raises:
         ConfigError: The section is inconsistent, or twists an open system.
     """
+    where = f"{where}, key 'twists'"
     points, weights = _points(options, where)
     if geometry is None or not geometry.periodic:
         if np.any(points != 0) or len(points) > 1:
