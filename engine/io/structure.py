@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def write_extxyz(path: str | Path, geometry: Geometry) -> None:
         ase.io.write(temporary, atoms, format="extxyz")
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise DataError(f"could not write: {error}", where=str(path), expected="a writable disk with room",
                         remedy="free space or fix permissions, then run again") from error
 

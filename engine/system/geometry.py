@@ -93,16 +93,18 @@ def _check_lattice(lattice: np.ndarray, where: str) -> None:
     remedy = "give three independent lattice vectors, with vacuum along directions without repetition"
     if not np.all(np.isfinite(lattice)):
         raise ConfigError("a lattice vector is not finite", where=where, remedy=remedy)
-    lengths = np.linalg.norm(lattice, axis=1)
-    volume = abs(np.linalg.det(lattice))
-    for j, length in enumerate(lengths):
-        area = np.linalg.norm(np.cross(lattice[j - 2], lattice[j - 1]))
-        spacing = volume / area if area > 0 else 0.0
+    expected = f"lattice planes at least {MIN_SPACING_BOHR:g} bohr apart"
+    for j, vector in enumerate(lattice):
+        if np.linalg.norm(vector) < 1e-9:
+            raise ConfigError(f"lattice vector {j + 1} has length zero", where=where, expected=expected,
+                              remedy=remedy)
+    for j, vector in enumerate(lattice):
+        normal = np.cross(lattice[j - 2], lattice[j - 1])
+        spacing = abs(vector @ normal) / max(np.linalg.norm(normal), 1e-30)
         if spacing < MIN_SPACING_BOHR:
-            what = (f"lattice vector {j + 1} has length zero" if length < 1e-9 else
-                    f"lattice vector {j + 1} rises only {spacing:.4g} bohr above the plane of the others")
-            raise ConfigError(what, where=where, remedy=remedy,
-                              expected=f"lattice planes at least {MIN_SPACING_BOHR:g} bohr apart")
+            raise ConfigError(
+                f"lattice vector {j + 1} rises only {spacing:.4g} bohr above the plane of the others",
+                where=where, expected=expected, remedy=remedy)
 
 
 def _check_distances(geometry: Geometry, where: str) -> None:

@@ -1,0 +1,159 @@
+"""The `structure` stage, its electron counts, and the materials that are shipped."""
+
+import logging
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import yaml
+
+from engine import config
+from engine.errors import ConfigError
+from engine.io.system import read_system
+from engine.stage.structure import structure
+from engine.system.material import check_material, electron_counts
+from engine.system.twists import enumerate_twists
+
+MATERIALS = Path(__file__).parents[2] / "materials"
+CHAIN = {"kind": "chain", "species": "H", "n_atoms": 2, "spacing_bohr": 1.8, "vacuum_bohr": 100.0}
+LITHIUM = {"kind": "atoms", "species": ["Li"], "positions_bohr": [[0, 0, 0]]}
+
+
+def run(folder, structure_section, name="m", **keys):
+    sections = config.canonical({"material": name, "structure": structure_section, "supercell": [1, 1, 1],
+                                 "charge": 0, "spin": 0, "folder": str(folder)} | keys)
+    structure(sections, system=folder / "out" / "system.h5", structure=folder / "out" / "structure.extxyz")
+    return read_system(folder / "out" / "system.h5")
+
+
+def refuse(key, what, expected, structure_section, **keys):
+    with pytest.raises(ConfigError) as caught:
+        run(Path("materials"), structure_section, **keys)
+    text = str(caught.value)
+    assert text.startswith(f"materials/m.yaml, key '{key}'"), text
+    assert what in text and expected in text, text
+
+
+def load(path):
+    return config.parse(config.MaterialConfig, yaml.safe_load(path.read_text()), where=path.name)
+
+
+# --- the stage -------------------------------------------------------------------------
+
+
+def test_chain_supercell(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        file = run(tmp_path, CHAIN, supercell=[2, 1, 1])
+    assert (file.n_cells, file.n_atoms, file.system.counts) == (2, 2, (2, 2))
+    np.testing.assert_allclose(file.system.cell.lattice, np.diag([7.2, 100, 100]))
+    np.testing.assert_allclose(file.system.positions[:, 0], [0.9, 2.7, 4.5, 6.3])
+    shown = ase.io.read(tmp_path / "out" / "structure.extxyz")
+    assert len(shown) == 4 and shown.pbc.all()
+    assert "2 atoms in the primitive cell, 2 cells, 2 + 2 electrons" in caplog.text
+
+
+def test_charge_and_spin_of_a_molecule(tmp_path):
+    assert run(tmp_path, LITHIUM, spin=1).system.counts == (2, 1)
+    assert run(tmp_path, LITHIUM, spin=3).system.counts == (3,)
+    assert run(tmp_path, LITHIUM, charge=1).system.counts == (1, 1)
+    assert run(tmp_path, LITHIUM, charge=-1, spin=2).system.counts == (3, 1)
+
+
+def test_fingerprint_follows_the_input_and_not_the_folder(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    first = run(here, CHAIN).fingerprint
+    assert run(there, CHAIN).fingerprint == first
+    assert run(here, CHAIN | {"spacing_bohr": 1.81}).fingerprint != first
+    assert run(here, CHAIN, supercell=[2, 1, 1]).fingerprint != first
+
+
+def test_fingerprint_follows_the_structure_file(tmp_path):
+    section = {"kind": "file", "path": "h2.xyz"}
+    (tmp_path / "h2.xyz").write_text("2\n\nH 0 0 0\nH 0 0 0.74\n")
+    first = run(tmp_path, section).fingerprint
+    (tmp_path / "h2.xyz").write_text("2\n\nH 0 0 0\nH 0 0 0.75\n")
+    assert run(tmp_path, section).fingerprint != first
+
+
+def test_impossible_electrons():
+    refuse("spin", "spin 0 is impossible with 3 electrons", "an odd number from 1 to 3", LITHIUM)
+    refuse("spin", "spin 5 is impossible with 3 electrons", "an odd number from 1 to 3", LITHIUM, spin=5)
+    refuse("spin", "spin -1 is impossible", "an odd number from 1 to 3", LITHIUM, spin=-1)
+    refuse("spin", "spin 1 is impossible with 2 electrons", "an even number from 0 to 2", CHAIN, spin=1)
+    refuse("charge", "charge 3 leaves 0 electrons", "a charge below 3", LITHIUM, charge=3)
+    refuse("charge", "a periodic cell with charge 1", "diverges", CHAIN, charge=1, spin=1)
+
+
+def test_a_refused_material_writes_nothing(tmp_path):
+    with pytest.raises(ConfigError):
+        run(tmp_path, LITHIUM)
+    assert not (tmp_path / "out").exists()
+
+
+def test_impossible_supercells():
+    refuse("supercell", "is singular", "positive determinant", CHAIN, supercell=[2, 0, 1])
+    refuse("supercell", "a supercell [2, 1, 1] of a molecule", "no lattice to repeat", LITHIUM, spin=1,
+           supercell=[2, 1, 1])
+    refuse("supercell", "found 1.5", "an integer", CHAIN, supercell=[1.5, 1, 1])
+
+
+def test_bad_structure_names_file_and_key():
+    refuse("structure", "'spacing' is missing", "spacing_angstrom or spacing_bohr",
+           {k: v for k, v in CHAIN.items() if k != "spacing_bohr"})
+
+
+# --- shipped materials -----------------------------------------------------------------
+
+EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weights of the twists
+    "h-atom": (1, 1, (1, 0), [1]),
+    "h2": (2, 1, (1, 1), [1]),
+    "he": (1, 1, (1, 1), [1]),
+    "be": (1, 1, (2, 2), [1]),
+    "lih": (2, 1, (2, 2), [1]),
+    "h4-chain": (2, 2, (2, 2), [1 / 4, 1 / 2, 1 / 4]),
+    "h4-chain-gamma": (2, 2, (2, 2), [1]),
+    "h10-chain": (2, 5, (5, 5), [1 / 4, 1 / 2, 1 / 4]),
+    "h10-chain-gamma": (2, 5, (5, 5), [1]),
+    "lih-cell": (2, 1, (2, 2), [1]),
+    "lih-cell-twists": (2, 1, (2, 2), [1 / 8, 4 / 8, 3 / 8]),
+    "diamond": (2, 1, (6, 6), [1]),
+    "graphene": (2, 1, (6, 6), [1]),
+}
+LITERATURE = {"h-atom": -0.5, "h2": -1.1744757142, "he": -2.903724377034, "be": -14.667356498,
+              "lih": -8.070548, "h4-chain": -0.573954, "h4-chain-gamma": -0.523896,
+              "h10-chain": -0.567841, "h10-chain-gamma": -0.572922, "lih-cell": -8.5165,
+              "lih-cell-twists": None, "diamond": -75.4009, "graphene": -76.035}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_shipped_material(name):
+    path = MATERIALS / f"{name}.yaml"
+    material = load(path)
+    primitive, simulation, S = check_material(material, where=path.name, folder=MATERIALS)
+    atoms, cells, electrons, weights = EXPECTED[name]
+    assert primitive.n_atoms == atoms and simulation.n_atoms == atoms * cells
+    assert electron_counts(simulation, material.charge, material.spin, where=path.name) == electrons
+    twists = enumerate_twists(material.twists, simulation, where=path.name)
+    assert [t.weight for t in twists] == pytest.approx(weights, abs=1e-15)
+    assert material.description
+    value = material.literature and material.literature.value
+    assert value == LITERATURE[name]
+    if material.literature:
+        per_atom = "chain" in name
+        assert material.literature.unit == ("ha_per_atom" if per_atom else "ha_per_cell")
+
+
+def test_no_shipped_material_is_untested():
+    assert {p.stem for p in MATERIALS.glob("*.yaml")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name, bond_angstrom", [
+    ("graphene", 1.421), ("diamond", 3.5738 * np.sqrt(3) / 4), ("lih-cell", 4.061 / 2)])
+def test_bond_lengths_of_shipped_crystals(name, bond_angstrom):
+    path = MATERIALS / f"{name}.yaml"
+    primitive, _, _ = check_material(load(path), where=name, folder=MATERIALS)
+    shifts = np.array(np.meshgrid(*[range(-1, 2)] * 3)).reshape(3, -1).T @ primitive.lattice
+    vectors = primitive.positions[1] + shifts - primitive.positions[0]
+    bond = np.linalg.norm(vectors, axis=1).min() * 0.529177210544
+    assert bond == pytest.approx(bond_angstrom, abs=1e-6)
