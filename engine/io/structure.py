@@ -31,8 +31,9 @@ def read_structure(path: str | Path, format: str | None = None, *, where: str) -
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"no such file: {path}", where=where, expected="a structure file, relative "
-                          "to the material's YAML", remedy=_neighbours(path))
+        raise ConfigError(f"no such file: {path}", where=where,
+                          expected="a structure file, relative to the material's YAML",
+                          remedy=_neighbours(path))
     try:
         frames = ase.io.read(path, index=":", format=format)
     except Exception as error:  # ASE's readers fail in as many ways as there are formats
@@ -42,7 +43,8 @@ def read_structure(path: str | Path, format: str | None = None, *, where: str) -
             remedy="check the file; if ASE cannot guess the format, give the key 'format', "
                    "e.g. format: vasp") from error
     if len(frames) != 1:
-        raise ConfigError(f"{path} holds {len(frames)} structures", where=where, expected="exactly one",
+        raise ConfigError(f"{path} holds {len(frames)} structures", where=where,
+                          expected="exactly one",
                           remedy="keep the frame you want in a file of its own")
     _check_occupancy(frames[0], path, where)
     return _geometry(frames[0])
@@ -65,7 +67,8 @@ def write_extxyz(path: str | Path, geometry: Geometry) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise DataError(f"could not write: {error}", where=str(path), expected="a writable disk with room",
+        raise DataError(f"could not write: {error}", where=str(path),
+                        expected="a writable disk with room",
                         remedy="free space or fix permissions, then run again") from error
 
 
@@ -84,5 +87,5 @@ def _check_occupancy(atoms: Atoms, path: Path, where: str) -> None:
 
 
 def _neighbours(path: Path) -> str:
-    files = sorted(p.name for p in path.parent.glob("*") if p.is_file()) if path.parent.is_dir() else []
+    files = sorted(p.name for p in path.parent.glob("*") if p.is_file())
     return f"in that folder: {', '.join(files[:20])}" if files else f"create {path}"

@@ -44,14 +44,15 @@ def structure(sections: Mapping[str, Any], *, system: str | Path, structure: str
                                      _file_digests(material, folder))
     write_extxyz(structure, simulation)
     write_system(system, simulation, S, primitive, n_up, n_down, fingerprint)
-    log.info("%s: %d atoms in the primitive cell, %d cells, %d + %d electrons%s", sections["material"],
-             primitive.n_atoms, simulation.n_atoms // primitive.n_atoms, n_up, n_down,
+    log.info("%s: %d atoms in the primitive cell, %d cells, %d + %d electrons%s",
+             sections["material"], primitive.n_atoms,
+             simulation.n_atoms // primitive.n_atoms, n_up, n_down,
              f", volume {abs(np.linalg.det(simulation.lattice)):.6g} bohr^3" if simulation.periodic
              else ", open boundaries")
 
 
 def _file_digests(material: config.MaterialConfig, folder: Path) -> list[str]:
-    """Returns the checksum of the structure file, so that an edited file gives another fingerprint."""
+    """Returns the checksum of the structure file: an edited file is another input."""
     if not isinstance(material.structure, config.FileStructure):
         return []
     return [hashlib.sha256((folder / material.structure.path).read_bytes()).hexdigest()]

@@ -16,8 +16,9 @@ from engine.errors import ConfigError
 from engine.units import BOHR_ANGSTROM
 
 ELEMENTS = tuple(
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br "
-    "Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho "
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
+    "Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I "
+    "Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho "
     "Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es "
     "Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split())
 """Chemical symbols by nuclear charge; the first one has charge 1."""
@@ -71,7 +72,7 @@ def validated(geometry: Geometry, *, where: str) -> Geometry:
     for symbol in geometry.symbols:
         if symbol not in ELEMENTS:
             raise ConfigError(f"unknown element '{symbol}'", where=where,
-                              expected=suggestion(symbol, ELEMENTS, "a chemical symbol, e.g. H or Li"),
+                              expected=suggestion(symbol, ELEMENTS, "a chemical symbol, e.g. Li"),
                               remedy="correct the chemical symbol")
     if not np.all(np.isfinite(geometry.positions)):
         raise ConfigError("a position is not a finite number", where=where,
@@ -90,20 +91,21 @@ def suggestion(name: str, valid: Iterable[str], otherwise: str) -> str:
 
 
 def _check_lattice(lattice: np.ndarray, where: str) -> None:
-    remedy = "give three independent lattice vectors, with vacuum along directions without repetition"
+    remedy = "give three independent lattice vectors; directions without repetition need vacuum"
     if not np.all(np.isfinite(lattice)):
         raise ConfigError("a lattice vector is not finite", where=where, remedy=remedy)
     expected = f"lattice planes at least {MIN_SPACING_BOHR:g} bohr apart"
     for j, vector in enumerate(lattice):
         if np.linalg.norm(vector) < 1e-9:
-            raise ConfigError(f"lattice vector {j + 1} has length zero", where=where, expected=expected,
-                              remedy=remedy)
+            raise ConfigError(f"lattice vector {j + 1} has length zero", where=where,
+                              expected=expected, remedy=remedy)
     for j, vector in enumerate(lattice):
         normal = np.cross(lattice[j - 2], lattice[j - 1])
         spacing = abs(vector @ normal) / max(np.linalg.norm(normal), 1e-30)
         if spacing < MIN_SPACING_BOHR:
             raise ConfigError(
-                f"lattice vector {j + 1} rises only {spacing:.4g} bohr above the plane of the others",
+                f"lattice vector {j + 1} rises only {spacing:.4g} bohr above the plane of the "
+                "others",
                 where=where, expected=expected, remedy=remedy)
 
 

@@ -55,8 +55,9 @@ def electron_counts(simulation: Geometry, charge: int, spin: int, *, where: str)
     count = nuclear - charge
     at = f"{where}, key 'charge'"
     if simulation.periodic and charge:
-        raise ConfigError(f"a periodic cell with charge {charge}", where=at, expected="charge: 0; the "
-                          "energy of a charged crystal diverges", remedy="set charge: 0")
+        raise ConfigError(f"a periodic cell with charge {charge}", where=at,
+                          expected="charge: 0; the energy of a charged crystal diverges",
+                          remedy="set charge: 0")
     if count <= 0:
         raise ConfigError(f"charge {charge} leaves {count} electrons", where=at,
                           expected=f"a charge below {nuclear}, the sum of nuclear charges")

@@ -79,7 +79,7 @@ def _prototype(section: config.PrototypeStructure, where: str) -> Geometry:
 def _molecule(section: config.MoleculeStructure, where: str) -> Geometry:
     if section.name not in g2.names:
         raise ConfigError(f"unknown molecule '{section.name}'", where=f"{where}, key 'name'",
-                          expected=suggestion(section.name, g2.names, "a name such as LiH, H2O, C2H4"),
+                          expected=suggestion(section.name, g2.names, "a name such as LiH or H2O"),
                           remedy="correct the name, or give coordinates with kind: atoms")
     return _geometry(molecule(section.name), LENGTH_UNITS["angstrom"])
 
@@ -94,7 +94,8 @@ def _atoms(section: config.AtomsStructure, where: str) -> Geometry:
         raise ConfigError(f"{' and '.join(given) or 'no positions'} given", where=where,
                           expected=f"exactly one of {', '.join(keys)}")
     if given == ["frac_positions"] and lattice is None:
-        raise ConfigError("fractional positions without a lattice", where=f"{where}, key 'frac_positions'",
+        raise ConfigError("fractional positions without a lattice",
+                          where=f"{where}, key 'frac_positions'",
                           expected="lattice_angstrom or lattice_bohr beside it",
                           remedy="add the lattice, or give positions_angstrom or positions_bohr")
     count = len(section.species)
@@ -135,7 +136,8 @@ def length(section: Any, name: str, *, where: str, required: bool = True) -> Any
                           expected=f"exactly one of {names}", remedy="delete one of them")
     if not given:
         if required:
-            raise ConfigError(f"'{name}' is missing", where=where, expected=f"exactly one of {names}")
+            raise ConfigError(f"'{name}' is missing", where=where,
+                              expected=f"exactly one of {names}")
         return None
     value = getattr(section, given[0])
     if isinstance(value, list):
@@ -153,8 +155,8 @@ def _refuse(section: Any, name: str, what: str, where: str) -> None:
 def _table(rows: Any, count: int, where: str, expected: str) -> np.ndarray:
     lengths = [len(row) for row in rows]
     if lengths != [3] * count:
-        raise ConfigError(f"found {len(lengths)} rows of {sorted(set(lengths))} numbers", where=where,
-                          expected=expected)
+        raise ConfigError(f"found {len(lengths)} rows of {sorted(set(lengths))} numbers",
+                          where=where, expected=expected)
     return np.array(rows, dtype=float).reshape(-1, 3)
 
 

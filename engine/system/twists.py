@@ -17,7 +17,7 @@ from engine.system.supercell import centred
 TOLERANCE_BOHR = 1e-4
 """Atoms are equivalent when symmetry maps them onto each other within this distance."""
 
-_GAMMA_ONLY = "no twist in open boundary conditions: grid [1, 1, 1] without shift, or the point [0, 0, 0]"
+_GAMMA_ONLY = "no twist: grid [1, 1, 1] without shift, or the point [0, 0, 0]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,16 +91,18 @@ def _points(options: TwistConfig, where: str) -> tuple[np.ndarray, np.ndarray]:
 def _listed(options: TwistConfig, where: str) -> tuple[np.ndarray, np.ndarray]:
     if options.grid != [1, 1, 1] or any(options.shift):
         raise ConfigError("'points' together with a grid or a shift", where=where,
-                          expected="either 'grid' (and 'shift') or 'points'", remedy="delete one of them")
+                          expected="either 'grid' (and 'shift') or 'points'",
+                          remedy="delete one of them")
     if not options.points:
         raise ConfigError("the list is empty", where=f"{where}, key 'points'",
                           expected="at least one twist, e.g. [[0, 0, 0]]")
     for i, point in enumerate(options.points):
         if len(point) != 3 or not all(-0.5 < x <= 0.5 for x in point):
-            raise ConfigError(f"twist {point} is outside its range", where=f"{where}, key 'points'[{i}]",
-                              expected="three fractions of the simulation cell's reciprocal vectors, "
-                                       "each in (-1/2, 1/2]",
-                              remedy="add or subtract whole numbers; twists are periodic with period 1")
+            raise ConfigError(f"twist {point} is outside its range",
+                              where=f"{where}, key 'points'[{i}]",
+                              expected="three fractions of the simulation cell's reciprocal "
+                                       "vectors, each in (-1/2, 1/2]",
+                              remedy="add or subtract whole numbers; twists have period 1")
     points = np.array(options.points, dtype=float)
     return points, _weights(options.weights, len(points), f"{where}, key 'weights'")
 

@@ -21,9 +21,20 @@ LITHIUM = {"kind": "atoms", "species": ["Li"], "positions_bohr": [[0, 0, 0]]}
 
 
 def run(folder, structure_section, name="m", **keys):
-    sections = config.canonical({"material": name, "structure": structure_section, "supercell": [1, 1, 1],
-                                 "charge": 0, "spin": 0, "folder": str(folder)} | keys)
-    structure(sections, system=folder / "out" / "system.h5", structure=folder / "out" / "structure.extxyz")
+    sections = config.canonical(
+        {
+            "material": name,
+            "structure": structure_section,
+            "supercell": [1, 1, 1],
+            "charge": 0,
+            "spin": 0,
+            "folder": str(folder),
+        }
+        | keys
+    )
+    structure(
+        sections, system=folder / "out" / "system.h5", structure=folder / "out" / "structure.extxyz"
+    )
     return read_system(folder / "out" / "system.h5")
 
 
@@ -78,9 +89,17 @@ def test_fingerprint_follows_the_structure_file(tmp_path):
 
 def test_impossible_electrons():
     refuse("spin", "spin 0 is impossible with 3 electrons", "an odd number from 1 to 3", LITHIUM)
-    refuse("spin", "spin 5 is impossible with 3 electrons", "an odd number from 1 to 3", LITHIUM, spin=5)
+    refuse(
+        "spin",
+        "spin 5 is impossible with 3 electrons",
+        "an odd number from 1 to 3",
+        LITHIUM,
+        spin=5,
+    )
     refuse("spin", "spin -1 is impossible", "an odd number from 1 to 3", LITHIUM, spin=-1)
-    refuse("spin", "spin 1 is impossible with 2 electrons", "an even number from 0 to 2", CHAIN, spin=1)
+    refuse(
+        "spin", "spin 1 is impossible with 2 electrons", "an even number from 0 to 2", CHAIN, spin=1
+    )
     refuse("charge", "charge 3 leaves 0 electrons", "a charge below 3", LITHIUM, charge=3)
     refuse("charge", "a periodic cell with charge 1", "diverges", CHAIN, charge=1, spin=1)
 
@@ -93,14 +112,24 @@ def test_a_refused_material_writes_nothing(tmp_path):
 
 def test_impossible_supercells():
     refuse("supercell", "is singular", "positive determinant", CHAIN, supercell=[2, 0, 1])
-    refuse("supercell", "a supercell [2, 1, 1] of a molecule", "no lattice to repeat", LITHIUM, spin=1,
-           supercell=[2, 1, 1])
+    refuse(
+        "supercell",
+        "a supercell [2, 1, 1] of a molecule",
+        "no lattice to repeat",
+        LITHIUM,
+        spin=1,
+        supercell=[2, 1, 1],
+    )
     refuse("supercell", "found 1.5", "an integer", CHAIN, supercell=[1.5, 1, 1])
 
 
 def test_bad_structure_names_file_and_key():
-    refuse("structure", "'spacing' is missing", "spacing_angstrom or spacing_bohr",
-           {k: v for k, v in CHAIN.items() if k != "spacing_bohr"})
+    refuse(
+        "structure",
+        "'spacing' is missing",
+        "spacing_angstrom or spacing_bohr",
+        {k: v for k, v in CHAIN.items() if k != "spacing_bohr"},
+    )
 
 
 # --- shipped materials -----------------------------------------------------------------
@@ -120,10 +149,21 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "diamond": (2, 1, (6, 6), [1]),
     "graphene": (2, 1, (6, 6), [1]),
 }
-LITERATURE = {"h-atom": -0.5, "h2": -1.1744757142, "he": -2.903724377034, "be": -14.667356498,
-              "lih": -8.070548, "h4-chain": -0.573954, "h4-chain-gamma": -0.523896,
-              "h10-chain": -0.567841, "h10-chain-gamma": -0.572922, "lih-cell": -8.5165,
-              "lih-cell-twists": None, "diamond": -75.4009, "graphene": -76.035}
+LITERATURE = {
+    "h-atom": -0.5,
+    "h2": -1.1744757142,
+    "he": -2.903724377034,
+    "be": -14.667356498,
+    "lih": -8.070548,
+    "h4-chain": -0.573954,
+    "h4-chain-gamma": -0.523896,
+    "h10-chain": -0.567841,
+    "h10-chain-gamma": -0.572922,
+    "lih-cell": -8.5165,
+    "lih-cell-twists": None,
+    "diamond": -75.4009,
+    "graphene": -76.035,
+}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -148,8 +188,10 @@ def test_no_shipped_material_is_untested():
     assert {p.stem for p in MATERIALS.glob("*.yaml")} == set(EXPECTED)
 
 
-@pytest.mark.parametrize("name, bond_angstrom", [
-    ("graphene", 1.421), ("diamond", 3.5738 * np.sqrt(3) / 4), ("lih-cell", 4.061 / 2)])
+@pytest.mark.parametrize(
+    "name, bond_angstrom",
+    [("graphene", 1.421), ("diamond", 3.5738 * np.sqrt(3) / 4), ("lih-cell", 4.061 / 2)],
+)
 def test_bond_lengths_of_shipped_crystals(name, bond_angstrom):
     path = MATERIALS / f"{name}.yaml"
     primitive, _, _ = check_material(load(path), where=name, folder=MATERIALS)

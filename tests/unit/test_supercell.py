@@ -5,12 +5,24 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.system.geometry import Geometry
-from engine.system.supercell import (centred, expand, folded_kpoints, n_cells, supercell_matrix,
-                                     translations, twist_in_primitive)
+from engine.system.supercell import (
+    centred,
+    expand,
+    folded_kpoints,
+    n_cells,
+    supercell_matrix,
+    translations,
+    twist_in_primitive,
+)
 
 FCC = 2.0 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]])
 CONVENTIONAL = [[-1, 1, 1], [1, -1, 1], [1, 1, -1]]
-MATRICES = [[2, 1, 3], CONVENTIONAL, [[1, 1, 0], [0, 1, 0], [0, 0, 1]], [[2, 1, 0], [-1, 3, 1], [0, 1, 2]]]
+MATRICES = [
+    [2, 1, 3],
+    CONVENTIONAL,
+    [[1, 1, 0], [0, 1, 0], [0, 0, 1]],
+    [[2, 1, 0], [-1, 3, 1], [0, 1, 2]],
+]
 
 
 def matrix(value):
@@ -62,9 +74,12 @@ def test_atoms_come_cell_by_cell(value):
     cell = expand(primitive, S)
     assert cell.symbols == ("Li", "H") * n_cells(S)
     for c, n in enumerate(translations(S)):
-        np.testing.assert_allclose(cell.positions[2 * c:2 * c + 2], primitive.positions + n @ FCC,
-                                   atol=1e-13)
-    np.testing.assert_allclose(np.linalg.det(cell.lattice), n_cells(S) * np.linalg.det(FCC), rtol=1e-13)
+        np.testing.assert_allclose(
+            cell.positions[2 * c : 2 * c + 2], primitive.positions + n @ FCC, atol=1e-13
+        )
+    np.testing.assert_allclose(
+        np.linalg.det(cell.lattice), n_cells(S) * np.linalg.det(FCC), rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize("value", MATRICES)
@@ -91,7 +106,9 @@ def test_twist_in_primitive_is_the_same_cartesian_vector(value):
     S, twist = matrix(value), np.array([0.25, -0.1, 0.5])
     of_supercell = 2 * np.pi * np.linalg.inv(S @ FCC).T
     of_primitive = 2 * np.pi * np.linalg.inv(FCC).T
-    np.testing.assert_allclose(twist_in_primitive(S, twist) @ of_primitive, twist @ of_supercell, atol=1e-13)
+    np.testing.assert_allclose(
+        twist_in_primitive(S, twist) @ of_primitive, twist @ of_supercell, atol=1e-13
+    )
 
 
 def test_an_open_geometry_is_its_own_supercell():
@@ -100,19 +117,25 @@ def test_an_open_geometry_is_its_own_supercell():
 
 
 def test_centred_includes_one_half_only():
-    np.testing.assert_allclose(centred(np.array([0.5, -0.5, 0.75, 1.0, -0.25, 0.5 + 1e-13])),
-                               [0.5, 0.5, -0.25, 0.0, -0.25, 0.5], atol=1e-12)
+    np.testing.assert_allclose(
+        centred(np.array([0.5, -0.5, 0.75, 1.0, -0.25, 0.5 + 1e-13])),
+        [0.5, 0.5, -0.25, 0.0, -0.25, 0.5],
+        atol=1e-12,
+    )
 
 
-@pytest.mark.parametrize("value, message", [
-    ([2, 0, 1], "singular: its determinant is 0"),
-    ([[1, 0, 0], [2, 0, 0], [0, 0, 1]], "singular"),
-    ([2, 1, -1], "left-handed: its determinant is -2"),
-    ([1.5, 1, 1], "not made of integers"),
-    ([2, 1], "the supercell is [2, 1]"),
-    ([[1, 0, 0], [0, 1], [0, 0, 1]], "the supercell is"),
-    ("2x1x1", "the supercell is 2x1x1"),
-])
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        ([2, 0, 1], "singular: its determinant is 0"),
+        ([[1, 0, 0], [2, 0, 0], [0, 0, 1]], "singular"),
+        ([2, 1, -1], "left-handed: its determinant is -2"),
+        ([1.5, 1, 1], "not made of integers"),
+        ([2, 1], "the supercell is [2, 1]"),
+        ([[1, 0, 0], [0, 1], [0, 0, 1]], "the supercell is"),
+        ("2x1x1", "the supercell is 2x1x1"),
+    ],
+)
 def test_bad_supercells_are_refused(value, message):
     with pytest.raises(ConfigError) as caught:
         matrix(value)

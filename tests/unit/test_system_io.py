@@ -16,8 +16,11 @@ from engine.io.system import read_system, write_system
 from engine.system.geometry import Geometry
 from engine.system.supercell import expand
 
-PRIMITIVE = Geometry(("Li", "H"), np.array([[0.1, 0.2, 0.3], [2.1, 0.2, 0.3]]),
-                     2.0 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]]))
+PRIMITIVE = Geometry(
+    ("Li", "H"),
+    np.array([[0.1, 0.2, 0.3], [2.1, 0.2, 0.3]]),
+    2.0 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]]),
+)
 S = np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]])
 
 
@@ -40,10 +43,14 @@ def test_crystal_round_trip(tmp_path):
     np.testing.assert_array_equal(system.positions, simulation.positions)
     np.testing.assert_array_equal(system.charges, [3, 1] * 4)
     np.testing.assert_array_equal(system.twist, np.zeros(3))
-    assert all(x.dtype == jnp.float64 for x in (system.cell.lattice, system.positions, system.charges,
-                                                system.twist))
+    assert all(
+        x.dtype == jnp.float64
+        for x in (system.cell.lattice, system.positions, system.charges, system.twist)
+    )
     assert [(s.name, s.count, s.charge, s.mass) for s in system.species] == [
-        ("up", 9, -1.0, 1.0), ("down", 7, -1.0, 1.0)]
+        ("up", 9, -1.0, 1.0),
+        ("down", 7, -1.0, 1.0),
+    ]
 
 
 def test_molecule_round_trip_leaves_out_the_empty_species(tmp_path):
@@ -60,8 +67,15 @@ def test_positions_carry_their_unit(tmp_path):
 
     written(tmp_path / "system.h5")
     with h5py.File(tmp_path / "system.h5") as file:
-        units = {name: file[name].attrs["unit"] for name in (
-            "cell/lattice", "cell/primitive_lattice", "nuclei/position", "primitive/position")}
+        units = {
+            name: file[name].attrs["unit"]
+            for name in (
+                "cell/lattice",
+                "cell/primitive_lattice",
+                "nuclei/position",
+                "primitive/position",
+            )
+        }
         assert set(units.values()) == {"bohr"}
         assert file["nuclei/charge"].attrs["unit"] == "e"
 
@@ -88,15 +102,20 @@ def test_extxyz_on_a_read_only_place_is_a_data_error(tmp_path):
         write_extxyz(tmp_path / "file" / "structure.extxyz", PRIMITIVE)
 
 
-@pytest.mark.parametrize("modules, forbidden", [
-    ("engine.system.material, engine.system.twists, engine.stage.structure", "jax"),
-    ("engine.io.system", "ase spglib"),
-])
+@pytest.mark.parametrize(
+    "modules, forbidden",
+    [
+        ("engine.system.material, engine.system.twists, engine.stage.structure", "jax"),
+        ("engine.io.system", "ase spglib"),
+    ],
+)
 def test_imports_stay_light(modules, forbidden):
     """The Snakefile must not import JAX, the GPU side neither ASE nor spglib."""
-    code = (f"import sys, {modules}\n"
-            f"found = [m for m in '{forbidden}'.split() if m in sys.modules]\n"
-            "assert not found, found")
+    code = (
+        f"import sys, {modules}\n"
+        f"found = [m for m in '{forbidden}'.split() if m in sys.modules]\n"
+        "assert not found, found"
+    )
     root = Path(__file__).parents[2]
     result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -23,7 +23,9 @@ def rocksalt():
 
 
 def graphene():
-    return structure(PrototypeStructure("prototype", "graphene", ["C"], a_bohr=4.65, vacuum_bohr=100.0))
+    return structure(
+        PrototypeStructure("prototype", "graphene", ["C"], a_bohr=4.65, vacuum_bohr=100.0)
+    )
 
 
 def chain(cells):
@@ -66,19 +68,26 @@ def test_without_symmetry_every_grid_point_stays():
 def test_rocksalt_zone_is_gamma_l_and_x():
     """Of 8 points 4 are L (3 edges of the reciprocal cell and its body diagonal), 3 are X."""
     assert table(run(rocksalt(), grid=[2, 2, 2]), 8) == {
-        (0, 0, 0): 1, (0.5, 0, 0): 4, (0.5, 0.5, 0): 3}
+        (0, 0, 0): 1,
+        (0.5, 0, 0): 4,
+        (0.5, 0.5, 0): 3,
+    }
 
 
 def test_time_reversal_alone_keeps_the_eight_points():
     """All points of the 2 x 2 x 2 grid are their own negatives."""
     assert table(run(rocksalt(), grid=[2, 2, 2], symmetry="time-reversal"), 8) == dict.fromkeys(
-        itertools.product((0, 0.5), repeat=3), 1)
+        itertools.product((0, 0.5), repeat=3), 1
+    )
 
 
-@pytest.mark.parametrize("geometry, grid, count", [
-    (expand(rocksalt(), np.diag([2, 2, 2])), [5, 5, 5], 10),
-    (expand(graphene(), np.diag([2, 2, 1])), [12, 12, 1], 19),
-])
+@pytest.mark.parametrize(
+    "geometry, grid, count",
+    [
+        (expand(rocksalt(), np.diag([2, 2, 2])), [5, 5, 5], 10),
+        (expand(graphene(), np.diag([2, 2, 1])), [12, 12, 1], 19),
+    ],
+)
 def test_counts_of_gerard_et_al(geometry, grid, count):
     """Numbers of inequivalent twists in arXiv:2405.07599 for LiH and graphene."""
     assert len(run(geometry, grid=grid)) == count
@@ -87,7 +96,10 @@ def test_counts_of_gerard_et_al(geometry, grid, count):
 def test_graphene_weights_of_gerard_et_al():
     """3 x 3 grid: Gamma 1/9, 6/9, and the two K points 2/9."""
     assert table(run(graphene(), grid=[3, 3, 1]), 9) == {
-        (0, 0, 0): 1, (0.333333, 0, 0): 6, (0.333333, 0.333333, 0): 2}
+        (0, 0, 0): 1,
+        (0.333333, 0, 0): 6,
+        (0.333333, 0.333333, 0): 2,
+    }
 
 
 def test_shift_is_in_units_of_the_spacing():
@@ -105,12 +117,21 @@ def band(geometry, frac):
 
 
 SKEWED = Geometry(("H",), np.zeros((1, 3)), 4.0 * np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1.0]]))
-HEXAGONAL_60 = Geometry(("H",), np.zeros((1, 3)), np.array([[4, 0, 0], [2, 12**0.5, 0], [0, 0, 6.0]]))
+HEXAGONAL_60 = Geometry(
+    ("H",), np.zeros((1, 3)), np.array([[4, 0, 0], [2, 12**0.5, 0], [0, 0, 6.0]])
+)
 
 
-@pytest.mark.parametrize("geometry, grid", [
-    (rocksalt(), [3, 3, 3]), (SKEWED, [4, 4, 2]), (HEXAGONAL_60, [4, 4, 2]), (cubic(), [4, 2, 1]),
-    (expand(cubic(), np.array([[2, 1, 0], [0, 3, 0], [0, 0, 1]])), [3, 4, 1])])
+@pytest.mark.parametrize(
+    "geometry, grid",
+    [
+        (rocksalt(), [3, 3, 3]),
+        (SKEWED, [4, 4, 2]),
+        (HEXAGONAL_60, [4, 4, 2]),
+        (cubic(), [4, 2, 1]),
+        (expand(cubic(), np.array([[2, 1, 0], [0, 3, 0], [0, 0, 1]])), [3, 4, 1]),
+    ],
+)
 def test_folding_keeps_the_average_of_a_band(geometry, grid):
     """Rotations act on twists as theta @ W; the transposed action fails in skewed cells.
 
@@ -125,7 +146,9 @@ def test_folding_keeps_the_average_of_a_band(geometry, grid):
     assert len(folded) < len(full)
 
 
-@pytest.mark.parametrize("geometry, grid, count", [(SKEWED, [4, 4, 4], 10), (cubic(), [4, 4, 4], 10)])
+@pytest.mark.parametrize(
+    "geometry, grid, count", [(SKEWED, [4, 4, 4], 10), (cubic(), [4, 4, 4], 10)]
+)
 def test_cubic_lattice_in_either_basis(geometry, grid, count):
     """4 x 4 x 4 in a simple cubic zone: multisets of three of {0, 1/4, 1/2}, 10 of them."""
     assert len(run(geometry, grid=grid)) == count
@@ -151,20 +174,38 @@ def test_a_molecule_has_gamma_only(geometry):
         run(geometry, points=[[0.5, 0, 0]])
 
 
-@pytest.mark.parametrize("options, key, what, expected", [
-    ({"grid": [2, 2]}, "grid", "found [2, 2]", "three integers of at least 1"),
-    ({"grid": [2, 0, 2]}, "grid", "found [2, 0, 2]", "three integers of at least 1"),
-    ({"shift": [0.5]}, "shift", "found [0.5]", "three numbers"),
-    ({"points": [[0, 0, 0], [0.7, 0, 0]]}, "points'[1]", "twist [0.7, 0, 0]", "(-1/2, 1/2]"),
-    ({"points": [[-0.5, 0, 0]]}, "points'[0]", "outside its range", "(-1/2, 1/2]"),
-    ({"points": [[0, 0]]}, "points'[0]", "twist [0, 0]", "three fractions"),
-    ({"points": []}, "points", "the list is empty", "at least one twist"),
-    ({"points": [[0, 0, 0]], "weights": [1, 2]}, "weights", "2 weights for 1 points", "one per point"),
-    ({"points": [[0, 0, 0]], "weights": [-1.0]}, "weights", "found [-1.0]", "no negative weight"),
-    ({"points": [[0, 0, 0]], "weights": [0.0]}, "weights", "found [0.0]", "a positive sum"),
-    ({"weights": [1.0]}, "weights", "weights without points", "'points' beside it"),
-    ({"points": [[0, 0, 0]], "grid": [2, 1, 1]}, "twists", "together with a grid", "either 'grid'"),
-])
+@pytest.mark.parametrize(
+    "options, key, what, expected",
+    [
+        ({"grid": [2, 2]}, "grid", "found [2, 2]", "three integers of at least 1"),
+        ({"grid": [2, 0, 2]}, "grid", "found [2, 0, 2]", "three integers of at least 1"),
+        ({"shift": [0.5]}, "shift", "found [0.5]", "three numbers"),
+        ({"points": [[0, 0, 0], [0.7, 0, 0]]}, "points'[1]", "twist [0.7, 0, 0]", "(-1/2, 1/2]"),
+        ({"points": [[-0.5, 0, 0]]}, "points'[0]", "outside its range", "(-1/2, 1/2]"),
+        ({"points": [[0, 0]]}, "points'[0]", "twist [0, 0]", "three fractions"),
+        ({"points": []}, "points", "the list is empty", "at least one twist"),
+        (
+            {"points": [[0, 0, 0]], "weights": [1, 2]},
+            "weights",
+            "2 weights for 1 points",
+            "one per point",
+        ),
+        (
+            {"points": [[0, 0, 0]], "weights": [-1.0]},
+            "weights",
+            "found [-1.0]",
+            "no negative weight",
+        ),
+        ({"points": [[0, 0, 0]], "weights": [0.0]}, "weights", "found [0.0]", "a positive sum"),
+        ({"weights": [1.0]}, "weights", "weights without points", "'points' beside it"),
+        (
+            {"points": [[0, 0, 0]], "grid": [2, 1, 1]},
+            "twists",
+            "together with a grid",
+            "either 'grid'",
+        ),
+    ],
+)
 def test_bad_sections_are_refused(options, key, what, expected):
     with pytest.raises(ConfigError) as caught:
         run(cubic(), **options)
