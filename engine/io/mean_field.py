@@ -64,6 +64,7 @@ class MeanField:
         basis: Name of the basis set.
         system_fingerprint: Fingerprint of the system file it was made from.
         pyscf_version: Version of the program.
+        fingerprint: Of the file it was read from.
     """
 
     kpoints: np.ndarray
@@ -84,6 +85,7 @@ class MeanField:
     basis: str
     system_fingerprint: str = ""
     pyscf_version: str = ""
+    fingerprint: str = ""
 
     @property
     def simulation_energy(self) -> float:
@@ -119,7 +121,7 @@ def read_mean_field(path: str | Path) -> MeanField:
         result = MeanField(**arrays, **scalars, **{name: facts[name] for name in TEXTS},
                            shells=_unpack(data), lattice=data.get("lattice"),
                            symbols=tuple(facts["symbols"]), converged=facts["converged"],
-                           n_cells=facts["n_cells"])
+                           n_cells=facts["n_cells"], fingerprint=record.fingerprint)
     except KeyError as error:
         raise DataError(f"{error} is missing", where=str(path), expected="a complete mean-field file",
                         remedy="delete it and run again") from error

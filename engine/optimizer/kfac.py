@@ -21,12 +21,16 @@ MIN_DAMPING = 1e-5
 
 def make_kfac(wavefunction: Wavefunction, options: OptimizerConfig) -> Optimizer:
     """Builds the optimizer; its `step` compiles itself and must not be wrapped in `jit`."""
+
+    def rate(t):
+        return _single(options.learning_rate / (1 + t / options.decay_steps))
+
     kfac = kfac_jax.Optimizer(
         make_value_and_grad(wavefunction, kfac_jax.register_normal_predictive_distribution),
         l2_reg=0.0,
         value_func_has_aux=True,
         value_func_has_rng=True,
-        learning_rate_schedule=lambda t: options.learning_rate / (1 + t / options.decay_steps),
+        learning_rate_schedule=rate,
         curvature_ema=options.curvature_decay,
         inverse_update_period=options.inverse_period,
         min_damping=MIN_DAMPING,
@@ -34,8 +38,9 @@ def make_kfac(wavefunction: Wavefunction, options: OptimizerConfig) -> Optimizer
         num_burnin_steps=0,
         estimation_mode="fisher_exact",
         batch_size_extractor=lambda batch: batch[0].shape[0],
+        layer_tag_to_block_ctor=kfac_repair.BLOCKS,
     )
-    damping, momentum = jnp.asarray(options.damping), jnp.zeros(())
+    damping, momentum = _single(options.damping), _single(0.0)
 
     def step(params, state, key, batch):
         params, state, info = kfac.step(params, state, key, batch=batch, damping=damping,
@@ -44,3 +49,8 @@ def make_kfac(wavefunction: Wavefunction, options: OptimizerConfig) -> Optimizer
                                "learning_rate": info["learning_rate"]}
 
     return Optimizer(kfac.init, step)
+
+
+def _single(value):
+    """Returns a float32 scalar, which promotes neither float32 nor float64 parameters."""
+    return jnp.asarray(value, jnp.float32)

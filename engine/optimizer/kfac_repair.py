@@ -1,14 +1,33 @@
-"""Makes kfac-jax 0.0.8 run with JAX >= 0.9.2.
+"""What kfac-jax 0.0.8 needs to run with JAX >= 0.9.2 and with 64-bit types enabled.
 
 `Primitive.get_bind_params` used to return (subfunctions, params) and now returns params
 alone; kfac-jax unpacks two values when it re-evaluates an equation of a jaxpr. The one
 function that does so is replaced here, for either form.
+
+With `jax_enable_x64` the repeated-dense block turns its repeat count, and with it every
+float32 update, into float64; a subclass keeps the block's own type.
 """
 
 from __future__ import annotations
 
+import kfac_jax
 from jax.extend import source_info_util
 from kfac_jax._src import tag_graph_matcher
+
+
+class RepeatedDense(kfac_jax.RepeatedDenseKroneckerFactored):
+    """Kronecker factors of a dense layer applied to every particle or pair."""
+
+    def update_curvature_matrix_estimate(self, *args, **kwargs):
+        """Returns the updated state, all of it in the block's type."""
+        state = super().update_curvature_matrix_estimate(*args, **kwargs)
+        repeats = state.average_repeats
+        repeats.value, repeats.weight = (x.astype(self.dtype) for x in (repeats.value, repeats.weight))
+        return state
+
+
+BLOCKS = {"repeated_dense": RepeatedDense}
+"""Layer tag -> curvature block, where kfac-jax's own will not do."""
 
 
 def eval_jaxpr_eqn(eqn, in_values: list) -> list:

@@ -48,7 +48,8 @@ def make_value_and_grad(wavefunction: Wavefunction, register: Callable[[Array], 
         apply = jax.vmap(wavefunction.apply, in_axes=(None, 0, None, None))
         log_psi = apply(params, walkers, system, reference)
         if register is not None:
-            register(jnp.stack([log_psi.log, log_psi.arg], axis=-1))
+            # kfac-jax makes its tangents in the default type
+            register(jnp.stack([log_psi.log, log_psi.arg], axis=-1).astype(jnp.result_type(float)))
         value = 2 * jnp.mean(weights_re * log_psi.log + weights_im * log_psi.arg)
         return value, {}
 
