@@ -1,0 +1,104 @@
+"""Who may import whom, read from the syntax trees."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted((ROOT / "engine").rglob("*.py"))
+
+FOUNDATION = {"engine", "errors", "units", "keys", "log", "config"}
+ALLOWED = {
+    "foundation": FOUNDATION,
+    "types": FOUNDATION | {"system"},
+    "system": FOUNDATION | {"system"},
+    "io": FOUNDATION | {"types", "system", "io"},
+    "campaign": FOUNDATION | {"system", "io"},
+    **{name: FOUNDATION | {"types", "system", "io", name} for name in (
+        "mean_field", "wavefunction", "hamiltonian", "sampler", "optimizer", "estimator")},
+    "stage": FOUNDATION | {"types", "system", "io", "mean_field", "wavefunction", "hamiltonian", "sampler",
+                           "optimizer", "estimator", "stage"},
+}
+"""What a part of the engine may import: strictly downward, siblings never each other."""
+
+EXCEPTIONS = {("engine/system/prototypes.py", "engine.io.structure.read_structure")}
+"""A structure may come from a file: the one look upward, inside the function that needs it."""
+
+FENCES = {
+    "pyscf": {"engine/mean_field/pyscf_solver.py"},
+    "ase": {"engine/system/prototypes.py", "engine/io/structure.py"},
+    "kfac_jax": {"engine/optimizer/"},
+    "folx": {"engine/hamiltonian/kinetic.py"},
+    "spglib": {"engine/system/twists.py"},
+    "h5py": {"engine/io/"},
+    "yaml": {"engine/io/document.py"},
+    "snakemake": set(),
+    "matplotlib": set(),
+    "jinja2": set(),
+}
+"""Third-party packages and the only places of the engine that may use them."""
+
+
+def imported(path):
+    """Returns the dotted names a file imports, wherever the statement stands."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def part(parts):
+    """Returns the part of the engine that a module path belongs to."""
+    if len(parts) == 1 or parts[1].startswith("__"):
+        return "engine"
+    return parts[1]
+
+
+def relative(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_imports_go_strictly_downward(path):
+    own = part(path.relative_to(ROOT).with_suffix("").parts)
+    allowed = ALLOWED["foundation" if own in FOUNDATION else own]
+    for name in imported(path):
+        if name.split(".")[0] == "engine" and (relative(path), name) not in EXCEPTIONS:
+            assert part(name.split(".")) in allowed, f"{relative(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_third_party_packages_stay_behind_their_fences(path):
+    for name in imported(path):
+        places = FENCES.get(name.split(".")[0])
+        if places is not None:
+            assert any(relative(path).startswith(place) for place in places), f"{relative(path)} imports {name}"
+
+
+def test_the_workflow_rules_import_the_campaign_alone():
+    lines = [line for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
+             for line in path.read_text().splitlines() if "engine" in line and "import" in line]
+    assert lines == ["from engine.campaign import load", "from engine.errors import PsilatticeError"]
+
+
+@pytest.mark.parametrize("module", ["engine.campaign", "engine.config", "engine.stage.aggregate", "engine.stage.show"])
+def test_parsing_and_tables_need_no_jax_and_no_pyscf(module):
+    check = (f"import sys, {module}\n"
+             "print(*sorted({'jax', 'jaxlib', 'pyscf', 'kfac_jax', 'flax', 'matplotlib'} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_gpu_side_needs_no_pyscf_and_no_ase():
+    check = ("import sys\n"
+             "import engine.stage.pretrain, engine.stage.vmc, engine.stage.evaluate\n"
+             "print(*sorted({'pyscf', 'ase', 'spglib', 'snakemake'} & set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

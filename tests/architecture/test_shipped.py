@@ -1,0 +1,36 @@
+"""Everything that ships resolves: materials, methods and campaigns."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.campaign import Campaign, load
+
+ROOT = Path(__file__).resolve().parents[2]
+MATERIALS = sorted(p.stem for p in (ROOT / "materials").glob("*.yaml"))
+METHODS = sorted(p.stem for p in (ROOT / "methods").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("material", MATERIALS)
+def test_every_material_resolves_with_every_method(material):
+    campaign = Campaign(ROOT, ROOT / "campaign.yaml", 0, {material: tuple(METHODS)})
+    campaign.check()
+    for method in METHODS:
+        for twist in campaign.twists(material):
+            for stage in ("pretrain", "vmc", "evaluate"):
+                assert campaign.sections(stage, material, method, twist.index)["material"] == material
+
+
+@pytest.mark.parametrize("name", ["campaign.yaml", "demo.yaml"])
+def test_every_campaign_resolves(name):
+    load(name, root=ROOT).check()
+
+
+def test_the_campaign_runs_every_shipped_material():
+    assert sorted(load("campaign.yaml", root=ROOT).runs) == MATERIALS
+
+
+def test_the_demo_is_the_published_chain_beside_the_molecule():
+    demo = load("demo.yaml", root=ROOT)
+    assert {"h2", "h4-chain"} == set(demo.runs)
+    assert [t.weight for t in demo.twists("h4-chain")] == [0.25, 0.5, 0.25]
