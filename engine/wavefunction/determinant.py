@@ -1,0 +1,68 @@
+"""psi = sum_k det M_k as logarithm and phase."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from engine.types import LogPsi
+
+EXPLICIT = 3
+"""Largest matrix whose determinant is written out; larger ones are factorised."""
+
+
+def log_sum_determinants(matrices: Array) -> LogPsi:
+    """Returns the logarithm and the phase of the sum of D determinants.
+
+    Args:
+        matrices: (D, n, n), real or complex.
+    """
+    if matrices.shape[-1] > EXPLICIT:
+        return _factorised(matrices)
+    size = _magnitude(matrices).max(axis=(0, 2))
+    size = jax.lax.stop_gradient(jnp.where(size > 0, size, jnp.ones_like(size)))
+    total = determinant(matrices / size[:, None]).sum()
+    return shift(log_phase(total), jnp.log(size).sum())
+
+
+def determinant(m: Array) -> Array:
+    """Returns det of (..., n, n), n at most 3, by Laplace's expansion along the first row."""
+    n = m.shape[-1]
+    if n == 1:
+        return m[..., 0, 0]
+    if n == 2:
+        return m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] * m[..., 1, 0]
+    first, second = m[..., 1, :], m[..., 2, :]
+    return jnp.sum(m[..., 0, :] * jnp.cross(first, second), axis=-1)
+
+
+def log_phase(value: Array) -> LogPsi:
+    """Returns logarithm and phase of a real or complex scalar; a real one has phase 0 or pi."""
+    if jnp.iscomplexobj(value):
+        logarithm = jnp.log(value)
+        return LogPsi(logarithm.real, logarithm.imag)
+    return LogPsi(jnp.log(jnp.abs(value)), jnp.where(value < 0, jnp.pi, 0.0).astype(value.dtype))
+
+
+def shift(psi: LogPsi, log_factor: Array) -> LogPsi:
+    """Returns psi times exp(log_factor)."""
+    return LogPsi(psi.log + log_factor, psi.arg)
+
+
+def multiply(a: LogPsi, b: LogPsi) -> LogPsi:
+    """Returns the product; its phase lies in [-pi, pi]."""
+    arg = a.arg + b.arg
+    return LogPsi(a.log + b.log, arg - 2 * jnp.pi * jnp.round(arg / (2 * jnp.pi)))
+
+
+def _factorised(matrices: Array) -> LogPsi:
+    sign, log = jnp.linalg.slogdet(matrices)
+    largest = jax.lax.stop_gradient(log.max())
+    return shift(log_phase(jnp.sum(sign * jnp.exp(log - largest))), largest)
+
+
+def _magnitude(m: Array) -> Array:
+    if jnp.iscomplexobj(m):
+        return jnp.maximum(jnp.abs(m.real), jnp.abs(m.imag))
+    return jnp.abs(m)

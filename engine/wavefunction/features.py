@@ -1,0 +1,106 @@
+"""What the networks see of a walker: smooth, lattice-periodic functions of displacements.
+
+In a periodic cell a displacement r with phases w_i = r . b_i enters through
+
+    V = sum_i a_i sin(w_i) / 2 pi,    U = sum_i a_i (1 - cos(w_i)) / 2 pi,    d^2 = |V|^2 + |U|^2,
+
+the "tri" distance of X. Li, Z. Li and J. Chen, Nat. Commun. 13, 7895 (2022): periodic, smooth
+except at the lattice points, and d = |r| + O(r^3) there. In an open cell V = r and d = |r|.
+Lengths are compressed logarithmically, so that a vacuum of 100 bohr stays a number of order one.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from engine.system.cell import Cell
+from engine.system.system import System
+
+
+def separation(displacement: Array, cell: Cell) -> tuple[Array, Array]:
+    """Returns the vectors and the squared distance that stand for a displacement.
+
+    Args:
+        displacement: (..., 3), bohr.
+        cell: Gives the lattice; may be traced.
+
+    Returns:
+        (..., 3) vectors in an open cell, (..., 6) in a periodic one (V, then U), bohr, and
+        (...) squared distances d^2, bohr^2.
+    """
+    if cell.periodic:
+        half = jnp.pi * cell.fractional(displacement)
+        sine, cosine = jnp.sin(half), jnp.cos(half)
+        axes = cell.lattice.astype(displacement.dtype) / jnp.pi
+        displacement = jnp.concatenate([(sine * cosine) @ axes, (sine * sine) @ axes], axis=-1)
+    return displacement, jnp.sum(displacement * displacement, axis=-1)
+
+
+def centres(system: System) -> Array:
+    """Returns the (A, 3) points orbitals are centred at, bohr.
+
+    These are the nuclei; without nuclei the origin of an open cell, nothing in a periodic one.
+    """
+    if system.positions.shape[0] or system.cell.periodic:
+        return system.positions
+    return jnp.zeros((1, 3), system.positions.dtype)
+
+
+def centre_distances(walker: Array, system: System) -> tuple[Array, Array]:
+    """Returns (n, A, 3 or 6) vectors from the centres and (n, A) distances, bohr."""
+    points = centres(system).astype(walker.dtype)
+    vectors, squared = separation(walker[:, None] - points, system.cell)
+    return vectors, jnp.sqrt(squared)
+
+
+def one_body(walker: Array, system: System, *, anchored: bool) -> Array:
+    """Returns (n, f) features of each particle: its species and its place among the nuclei.
+
+    Args:
+        walker: (n, 3), bohr.
+        system: The physical statement.
+        anchored: Whether a periodic cell without nuclei shows the particles where they are
+            (sine and cosine of their phases); otherwise the features are translation invariant.
+    """
+    n = walker.shape[0]
+    parts = [jnp.asarray(species_indicator(system), walker.dtype)]
+    if centres(system).shape[0]:
+        vectors, distance = centre_distances(walker, system)
+        level = jnp.log1p(distance)
+        parts += [(vectors * (level / distance)[..., None]).reshape(n, -1), level]
+    elif anchored:
+        phase = 2 * jnp.pi * system.cell.fractional(walker)
+        parts += [jnp.sin(phase), jnp.cos(phase)]
+    return jnp.concatenate(parts, axis=-1)
+
+
+def pairs(walker: Array, system: System, *, smooth: bool) -> Array:
+    """Returns (n, n, f) features of each pair, even those of a particle with itself.
+
+    Args:
+        walker: (n, 3), bohr.
+        system: The physical statement.
+        smooth: Whether all features are analytic where two particles meet, so that a Jastrow
+            factor alone sets the cusp; otherwise the distance itself is one of them.
+    """
+    vectors, squared = separation(walker[:, None] - walker[None], system.cell)
+    level = 0.5 * jnp.log1p(squared)
+    scale = (1 + level) / jnp.sqrt(1 + squared)
+    parts = [vectors * scale[..., None], level[..., None]]
+    if not smooth:
+        itself = jnp.eye(walker.shape[0], dtype=walker.dtype)
+        parts.append((jnp.log1p(jnp.sqrt(squared + itself)) * (1 - itself))[..., None])
+    return jnp.concatenate(parts, axis=-1)
+
+
+def species_indicator(system: System) -> np.ndarray:
+    """Returns (n, S): one where particle i is of species s."""
+    return np.repeat(np.eye(len(system.counts)), system.counts, axis=0)
+
+
+def species_slices(system: System) -> tuple[slice, ...]:
+    """Returns, per species, its rows of a walker."""
+    ends = np.cumsum(system.counts)
+    return tuple(slice(int(e - c), int(e)) for e, c in zip(ends, system.counts, strict=True))

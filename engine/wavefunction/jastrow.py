@@ -1,0 +1,57 @@
+"""The pair factor exp(J) that gives psi the exact cusps between particles.
+
+    J = - sum_{i<j} c_ij a^2 / (a + d_ij),    dJ/dd = c_ij at d = 0,
+
+with c = q_i q_j mu_ij for distinguishable particles, half of it for identical fermions (T. Kato,
+Commun. Pure Appl. Math. 10, 151 (1957); R. T. Pack and W. Byers Brown, J. Chem. Phys. 45, 556
+(1966)): 1/2 and 1/4 for electrons. The lengths a > 0 are learned, one per kind of pair. d is the
+tri distance in a periodic cell, |r| in an open one.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from engine.system.system import System
+from engine.wavefunction.features import separation
+
+
+def pair_kinds(system: System) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns rows, columns, kind and cusp of every pair i < j, each (n (n - 1) / 2,).
+
+    Kinds are numbered from zero without gaps.
+    """
+    rows, columns = np.triu_indices(system.n_particles, 1)
+    species = np.repeat(np.arange(len(system.counts)), system.counts)
+    label = species[rows] * len(system.counts) + species[columns]
+    _, kind = np.unique(label, return_inverse=True)
+    charge, mass = system.particle_charges, system.particle_masses
+    reduced = mass[rows] * mass[columns] / (mass[rows] + mass[columns])
+    same = np.where(species[rows] == species[columns], 0.5, 1.0)
+    return rows, columns, kind, charge[rows] * charge[columns] * reduced * same
+
+
+class PairFactor(nn.Module):
+    """The logarithm J of the pair factor.
+
+    Attributes:
+        dtype: Of the parameters.
+    """
+
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, walker: Array, system: System) -> Array:
+        """Maps a walker (n, 3) to the scalar J; zero for a single particle."""
+        rows, columns, kind, cusp = pair_kinds(system)
+        if not len(rows):
+            return jnp.zeros((), walker.dtype)
+        unit = nn.initializers.constant(np.log(np.e - 1))
+        lengths = self.param("length", unit, (int(kind.max()) + 1,), self.dtype)
+        a = jax.nn.softplus(lengths)[kind]
+        _, squared = separation(walker[rows] - walker[columns], system.cell)
+        return -jnp.sum(jnp.asarray(cusp, walker.dtype) * a * a / (a + jnp.sqrt(squared)))

@@ -1,0 +1,62 @@
+"""Psiformer: a transformer over particles; correlation at short range is left to the Jastrow.
+
+I. von Glehn, J. S. Spencer and D. Pfau, International Conference on Learning Representations
+(2023).
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from engine.config import AnsatzConfig
+from engine.errors import ConfigError
+from engine.system.system import System
+from engine.types import Wavefunction
+from engine.wavefunction import features
+from engine.wavefunction.layers import SelfAttention, dense
+from engine.wavefunction.network import network
+
+
+class Psiformer(nn.Module):
+    """Equivariant features of each particle: residual blocks of attention and one tanh layer.
+
+    Attributes:
+        layers: Number of blocks.
+        width: Features per particle; a multiple of `heads`.
+        heads: Attention heads.
+        dtype: Of the parameters.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, walker: Array, system: System) -> Array:
+        """Maps a walker (n, 3) to (n, width)."""
+        x = features.one_body(walker, system, anchored=True)
+        x = dense(self.width, self.dtype, "embedding")(x)
+        for layer in range(self.layers):
+            x = x + SelfAttention(self.width, self.heads, self.dtype, name=f"attention_{layer}")(x)
+            x = x + jnp.tanh(dense(self.width, self.dtype, f"dense_{layer}")(x))
+        return x
+
+
+def make(config: AnsatzConfig, system: System, reference, *, complex_orbitals: bool, dtype,
+         reference_orbitals=None) -> Wavefunction:
+    """Returns the Psiformer of `config`; the mean field enters through its k-points alone.
+
+    Raises:
+        ConfigError: The width does not split evenly among the heads.
+    """
+    del system, reference, reference_orbitals
+    if config.width % config.heads:
+        raise ConfigError(f"width {config.width} does not split among {config.heads} heads",
+                          where="section 'ansatz', keys 'width' and 'heads'",
+                          expected="a width that is a multiple of heads",
+                          remedy=f"take width {config.heads * -(-config.width // config.heads)}")
+    backbone = Psiformer(config.layers, config.width, config.heads, dtype)
+    return network(backbone, config, complex_orbitals=complex_orbitals, dtype=dtype)

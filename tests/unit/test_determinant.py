@@ -1,0 +1,54 @@
+"""log psi of a sum of determinants against numpy, and at extreme magnitudes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from engine.types import LogPsi
+from engine.wavefunction.determinant import log_sum_determinants, multiply
+
+
+def _matrices(n, complex_, seed=0):
+    rng = np.random.default_rng(seed)
+    real = rng.normal(size=(3, n, n))
+    return real + 1j * rng.normal(size=(3, n, n)) if complex_ else real
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
+def test_equals_the_sum_of_numpy_determinants(n, complex_):
+    m = _matrices(n, complex_)
+    psi = log_sum_determinants(jnp.asarray(m))
+    exact = np.linalg.det(m).sum()
+    np.testing.assert_allclose(np.exp(psi.log) * np.exp(1j * psi.arg), exact, rtol=1e-12)
+    if not complex_:
+        assert float(psi.arg) in (0.0, np.pi)
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+@pytest.mark.parametrize("exponent", [-200, 200])
+def test_row_factors_beyond_the_floating_point_range_of_psi(n, complex_, exponent):
+    m = jnp.asarray(_matrices(n, complex_))
+    factor = 10.0**exponent
+    scaled, plain = log_sum_determinants(m * factor), log_sum_determinants(m)
+    np.testing.assert_allclose(scaled.log - n * exponent * np.log(10.0), plain.log, rtol=1e-9)
+    np.testing.assert_allclose(scaled.arg, plain.arg, atol=1e-12)
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_gradient_is_the_trace_of_inverse_times_derivative(n, complex_):
+    m, slope = _matrices(n, complex_)[:1], _matrices(n, complex_, seed=1)[:1]
+    expected = np.trace(np.linalg.inv(m[0]) @ slope[0])
+    log, arg = jax.jvp(lambda t: log_sum_determinants(jnp.asarray(m) + t * slope), (0.0,), (1.0,))[1]
+    np.testing.assert_allclose([log, arg], [expected.real, expected.imag], rtol=1e-9, atol=1e-12)
+
+
+def test_products_keep_a_real_phase_real():
+    minus = LogPsi(jnp.asarray(1.0), jnp.asarray(np.pi))
+    plus = LogPsi(jnp.asarray(2.0), jnp.asarray(0.0))
+    assert float(multiply(minus, minus).arg) == 0.0
+    assert float(multiply(minus, plus).arg) == np.pi
+    assert float(multiply(minus, plus).log) == 3.0
