@@ -1,0 +1,292 @@
+"""Hartree-Fock and Kohn-Sham orbitals by PySCF; the only module that uses it.
+
+Two-electron integrals of a periodic cell (`mean_field.integrals`):
+
+rsdf   range-separated Gaussian density fitting: the default. All electrons, any basis; cheap
+       with many k-points. Fitting error about 1e-5 hartree per atom.
+gdf    Gaussian density fitting: the same error, often faster for one k-point.
+mdf    Gaussians mixed with plane waves: about ten times closer and slower; to check a fit.
+fft    plane waves only: no fitting error, but the mesh must resolve the sharpest Gaussian, which
+       core electrons make huge. For hydrogen, helium and soft basis sets.
+
+A molecule uses exact integrals. Exchange in a periodic cell has the Ewald correction of the
+whole supercell, so that the energy is that of the determinant under Ewald interaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import types
+import warnings
+from typing import Any
+
+import numpy as np
+import pyscf
+from pyscf import dft, gto, scf
+from pyscf.lib.exceptions import BasisNotFoundError
+from pyscf.pbc import dft as pbc_dft
+from pyscf.pbc import gto as pbc_gto
+from pyscf.pbc import scf as pbc_scf
+
+from engine.config import MeanFieldConfig
+from engine.errors import ConfigError, NotConvergedError
+from engine.io.mean_field import MeanField, Shell
+from engine.mean_field.primitive import Sampling, sampling
+from engine.system.geometry import Geometry
+
+log = logging.getLogger(__name__)
+
+DEGENERATE_HA = 1e-4
+"""A smaller gap means a degenerate open shell."""
+
+DEPENDENT = 1e8
+"""An overlap matrix with a larger condition number is called linearly dependent."""
+
+METHODS = {
+    (False, "rhf"): scf.RHF, (False, "uhf"): scf.UHF, (False, "rohf"): scf.ROHF, (False, "rks"): dft.RKS,
+    (True, "rhf"): pbc_scf.KRHF, (True, "uhf"): pbc_scf.KUHF, (True, "rohf"): pbc_scf.KROHF,
+    (True, "rks"): pbc_dft.KRKS,
+}
+
+
+class _LogStream:
+    """Where PySCF prints: its lines become warnings of ours."""
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            log.warning("PySCF: %s", text.strip())
+
+    def flush(self) -> None:
+        pass
+
+
+def solve(primitive: Geometry, S: np.ndarray, n_up: int, n_down: int, charge: int, twist: Any,
+          options: MeanFieldConfig) -> MeanField:
+    """Returns the converged mean field of the primitive cell at the k-points the supercell folds.
+
+    Args:
+        primitive: Primitive cell or molecule.
+        S: (3, 3) integers, supercell L = S @ a; identity for a molecule.
+        n_up: Spin-up electrons of the simulation cell.
+        n_down: Spin-down electrons of the simulation cell.
+        charge: Net charge of the simulation cell.
+        twist: (3,) fractions of the simulation cell's reciprocal vectors.
+        options: The `mean_field` section.
+
+    Raises:
+        ConfigError: Basis, element, functional or spin that cannot be computed.
+        NotConvergedError: No self-consistency, not even by the second-order method.
+    """
+    _check(primitive, n_up, n_down, options)
+    twist = np.asarray(twist, dtype=float)
+    points = sampling(primitive, S, twist, options.vacuum_bohr) if primitive.periodic else None
+    molecule = _molecule(points.geometry if points else primitive, points, n_up - n_down, charge, options)
+    field = _method(molecule, points, n_up, n_down, options)
+    _warn_dependence(field, points is not None)
+    field = _converge(field, options)
+    geometry = points.geometry if points else primitive
+    coeff, energy, occupation = _channels(field, points is not None)
+    _check_occupation(occupation, n_up, n_down)
+    return MeanField(
+        kpoints=points.kpoints if points else np.zeros((1, 3)), coeff=coeff, energy=energy,
+        occupation=occupation, shells=_shells(molecule), symbols=geometry.symbols,
+        positions=geometry.positions, lattice=geometry.lattice, twist=twist, total=float(field.e_tot),
+        nuclear=float(molecule.energy_nuc()), gap=_gap(energy, occupation), converged=True,
+        n_cells=len(points.frac) if points else 1, method=options.method, basis=options.basis,
+        pyscf_version=pyscf.__version__)
+
+
+def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig) -> None:
+    if n_up != n_down and options.method in ("rhf", "rks"):
+        raise ConfigError(f"method {options.method} with {n_up} spin-up and {n_down} spin-down electrons",
+                          where="mean_field.method", expected="equal numbers, or method uhf or rohf",
+                          remedy="set method: uhf, or spin: 0")
+    if n_up < n_down:
+        raise ConfigError(f"{n_up} spin-up and {n_down} spin-down electrons", where="spin",
+                          expected="spin-up electrons in the majority", remedy="change the sign of spin")
+    if options.method == "rks":
+        _check_functional(options.functional)
+    if options.integrals == "fft" and options.auxiliary_basis is not None:
+        raise ConfigError("an auxiliary basis with FFT integrals", where="mean_field.auxiliary_basis",
+                          expected="none: FFT fits nothing", remedy="delete it, or set integrals: rsdf")
+    for symbol in sorted(set(primitive.symbols)):
+        _check_basis(options.basis, symbol)
+
+
+def _check_functional(name: str) -> None:
+    try:
+        dft.libxc.parse_xc(name)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"unknown functional '{name}': {error}", where="mean_field.functional",
+                          expected="a name PySCF knows, e.g. lda, pbe, pbe0, b3lyp, scan") from error
+
+
+def _check_basis(name: str, symbol: str) -> None:
+    """Refuses what PySCF does not know and what leaves out core electrons."""
+    where, remedy = "mean_field.basis", "e.g. cc-pvdz, cc-pvtz, def2-svp, 6-31g, sto-3g"
+    pseudo = name.lower().startswith("gth")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gto.basis.load(name, symbol)
+            pseudo = pseudo or bool(gto.basis.load_ecp(name, symbol))
+    except (BasisNotFoundError, RuntimeError, KeyError, OSError) as error:
+        raise ConfigError(f"no basis '{name}' for element {symbol}: {error}", where=where,
+                          expected="an all-electron basis that PySCF has for every element",
+                          remedy=remedy) from error
+    if pseudo:
+        raise ConfigError(f"basis '{name}' of element {symbol} belongs to a pseudopotential", where=where,
+                          expected="an all-electron basis", remedy=remedy)
+
+
+def _molecule(geometry: Geometry, points: Sampling | None, spin: int, charge: int,
+              options: MeanFieldConfig) -> Any:
+    """Returns PySCF's Mole or Cell; charge and spin are those of the whole supercell."""
+    molecule = gto.Mole() if points is None else pbc_gto.Cell()
+    molecule.atom = list(zip(geometry.symbols, geometry.positions.tolist(), strict=True))
+    molecule.unit, molecule.basis, molecule.charge, molecule.spin = "B", options.basis, charge, spin
+    molecule.verbose, molecule.stdout = 2, _LogStream()
+    if points is not None:
+        molecule.a = points.lattice
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd electron counts per primitive cell are fine
+        molecule.build(dump_input=False, parse_arg=False)
+    return molecule
+
+
+def _method(molecule: Any, points: Sampling | None, n_up: int, n_down: int,
+            options: MeanFieldConfig) -> Any:
+    make = METHODS[points is not None, options.method]
+    if points is None:
+        field = make(molecule)
+    else:
+        field = _fitted(make(molecule, points.kpoints, exxdiv="ewald"), options)
+        field.get_occ = types.MethodType(_aufbau(options.method, n_up, n_down), field)
+        field._keys = field._keys | {"get_occ"}  # PySCF warns about attributes it does not know
+        if options.method in ("uhf", "rohf"):
+            field.nelec = (n_up, n_down)
+    if options.method == "rks":
+        field.xc = options.functional
+    field.conv_tol, field.max_cycle = options.convergence_ha, options.max_cycles
+    field.level_shift = options.level_shift_ha
+    field.callback = _log_cycle
+    return field
+
+
+def _fitted(field: Any, options: MeanFieldConfig) -> Any:
+    auxiliary = options.auxiliary_basis
+    if options.integrals == "fft":
+        log.info("FFT integrals on a mesh of %s points; core electrons need a fine one, use rsdf if "
+                 "this is slow", " x ".join(str(n) for n in field.cell.mesh))
+        return field
+    fit = {"rsdf": field.rs_density_fit, "gdf": field.density_fit, "mdf": field.mix_density_fit}
+    return fit[options.integrals](auxbasis=auxiliary)
+
+
+def _aufbau(method: str, n_up: int, n_down: int) -> Any:
+    """Returns `get_occ` for k-points: the lowest levels of all k together, exactly as many as needed.
+
+    PySCF's own fills everything up to the Fermi level, which is too much in a degenerate shell.
+    """
+
+    def get_occ(self, mo_energy_kpts=None, mo_coeff_kpts=None):
+        energy = self.mo_energy if mo_energy_kpts is None else mo_energy_kpts
+        if method == "uhf":
+            return [_lowest(energy[0], n_up), _lowest(energy[1], n_down)]
+        core = _lowest(energy, n_down)
+        if n_up == n_down:
+            return [2 * block for block in core]
+        open_shell = getattr(energy, "mo_ea", energy)
+        rest = [np.where(c > 0, np.inf, e) for c, e in zip(core, open_shell, strict=True)]
+        single = _lowest(rest, n_up - n_down)
+        return [2 * c + s for c, s in zip(core, single, strict=True)]
+
+    return get_occ
+
+
+def _lowest(energy: Any, count: int) -> list[np.ndarray]:
+    """Returns per k-point occupations 0 or 1 of the `count` lowest levels."""
+    levels = np.concatenate([np.asarray(e) for e in energy])
+    filled = np.zeros(len(levels))
+    filled[np.argsort(np.round(levels, 9), kind="stable")[:count]] = 1
+    return np.split(filled, np.cumsum([len(e) for e in energy])[:-1])
+
+
+def _warn_dependence(field: Any, periodic: bool) -> None:
+    overlaps = field.get_ovlp() if periodic else [field.get_ovlp()]
+    worst = max(np.linalg.cond(overlap) for overlap in overlaps)
+    if worst > DEPENDENT:
+        log.warning("the basis is nearly linearly dependent (condition number %.1e): if the mean field "
+                    "is slow or erratic, choose a less diffuse mean_field.basis", worst)
+
+
+def _log_cycle(env: dict[str, Any]) -> None:
+    cycle = env.get("cycle", env.get("imacro"))
+    log.info("cycle %s: energy %.10f hartree per primitive cell", cycle, env["e_tot"])
+
+
+def _converge(field: Any, options: MeanFieldConfig) -> Any:
+    if not options.newton:
+        field.kernel()
+        if field.converged:
+            return field
+        log.warning("DIIS did not converge in %d cycles; trying the second-order method",
+                    options.max_cycles)
+    second = field.newton()
+    second.kernel(field.mo_coeff, field.mo_occ)
+    if second.converged:
+        return second
+    raise NotConvergedError(
+        f"{options.method} did not converge in {options.max_cycles} cycles "
+        f"(last energy {second.e_tot:.8f} hartree per primitive cell)", where="mean_field",
+        expected=f"a change below {options.convergence_ha:g} hartree",
+        remedy="in mean_field raise max_cycles, set level_shift_ha: 0.3 or newton: true, or choose "
+               "another basis; in a metal or an open shell try method: uhf or a shifted twist grid")
+
+
+def _channels(field: Any, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns coefficients, energies and occupations with axes (spin, k-point, ...)."""
+    blocks = list if periodic else (lambda whole: [whole])
+    coeff, energy, occupation = field.mo_coeff, field.mo_energy, field.mo_occ
+    if isinstance(field, scf.uhf.UHF | pbc_scf.kuhf.KUHF):
+        spins = [tuple(map(blocks, spin)) for spin in zip(coeff, energy, occupation, strict=True)]
+    else:
+        levels = (getattr(energy, name, energy) for name in ("mo_ea", "mo_eb"))
+        spins = [(blocks(coeff), blocks(level), [1.0 * (o > s) for o in blocks(occupation)])
+                 for s, level in enumerate(levels)]
+    return (np.array([_padded(c, 0.0) for c, _, _ in spins], dtype=complex),
+            np.array([_padded(e, np.inf) for _, e, _ in spins], dtype=float),
+            np.array([_padded(o, 0.0) for _, _, o in spins], dtype=float))
+
+
+def _padded(blocks: Any, fill: float) -> np.ndarray:
+    """Stacks per-k arrays whose last axis (orbitals) may differ in length."""
+    width = max(np.shape(b)[-1] for b in blocks)
+    return np.stack([np.pad(b, [(0, 0)] * (np.ndim(b) - 1) + [(0, width - np.shape(b)[-1])],
+                            constant_values=fill) for b in blocks])
+
+
+def _check_occupation(occupation: np.ndarray, n_up: int, n_down: int) -> None:
+    found = occupation.sum(axis=(1, 2))
+    if not np.isin(occupation, (0, 1)).all() or tuple(found) != (n_up, n_down):
+        raise NotConvergedError(f"{found[0]:g} + {found[1]:g} electrons in whole orbitals",
+                                where="mean_field", expected=f"{n_up} + {n_down}",
+                                remedy="choose another twist, basis or method")
+
+
+def _gap(energy: np.ndarray, occupation: np.ndarray) -> float:
+    gaps = []
+    for e, o in zip(energy, occupation, strict=True):
+        occupied, empty = e[o > 0], e[o == 0]
+        if occupied.size and empty.size:
+            gaps.append(float(empty.min() - occupied.max()))
+    gap = min(gaps, default=np.inf)
+    if gap < DEGENERATE_HA:
+        log.warning("the gap is %.1e hartree: a degenerate open shell; the occupied orbitals are one "
+                    "choice of several, and may break symmetries", gap)
+    return gap
+
+
+def _shells(molecule: Any) -> tuple[Shell, ...]:
+    return tuple(Shell(int(molecule.bas_atom(i)), int(molecule.bas_angular(i)), molecule.bas_exp(i).copy(),
+                       np.array(molecule._libcint_ctr_coeff(i))) for i in range(molecule.nbas))

@@ -1,0 +1,137 @@
+"""The occupied mean-field orbitals of the simulation cell: unfolded once, evaluated in JAX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from engine.errors import ConfigError, DataError
+from engine.io.mean_field import MeanField
+from engine.mean_field import gto
+from engine.mean_field.images import images
+from engine.mean_field.unfold import real_orbitals, supercell_overlap, translations, unfold
+from engine.system.system import System
+from engine.types import Basis, Reference
+
+CHANNELS = {"up": 0, "down": 1}
+
+
+def make_reference(mean_field: MeanField, system: System, S: np.ndarray, *, complex_orbitals: bool,
+                   dtype: Any) -> Reference:
+    """Returns the occupied orbitals of the simulation cell.
+
+    Real orbitals of a periodic cell are combinations of k and -k; they are no Bloch functions of
+    the primitive cell, and their `kpoints` are zero.
+
+    Args:
+        mean_field: Of the primitive cell, at the folded k-points.
+        system: The simulation cell, at the same twist.
+        S: (3, 3) integers, supercell L = S @ a.
+        complex_orbitals: Whether a periodic cell gets complex coefficients; a molecule's are real.
+        dtype: Real floating-point type of the result.
+
+    Raises:
+        DataError: The mean field is of another structure, twist or number of electrons.
+        ConfigError: Real orbitals at a twist.
+    """
+    shifts = translations(mean_field, system, S)
+    _check_twist(mean_field, system, complex_orbitals)
+    sets = [unfold(mean_field, _channel(s.name), s.count, shifts) for s in system.species]
+    coefficients, kpoints = [c for c, _, _ in sets], [k for _, k, _ in sets]
+    number = np.result_type(dtype, np.complex64)
+    if not system.cell.periodic:
+        coefficients, number = [c.real for c in coefficients], dtype
+    elif not complex_orbitals:
+        overlap = supercell_overlap(mean_field, shifts)
+        coefficients, number = [real_orbitals(c, e, overlap) for c, _, e in sets], dtype
+        kpoints = [np.zeros_like(k) for k in kpoints]
+    return Reference(
+        coefficients=tuple(jnp.asarray(c, number) for c in coefficients),
+        kpoints=tuple(jnp.asarray(k, dtype) for k in kpoints),
+        basis=_basis(mean_field, len(shifts) // len(mean_field.positions), dtype),
+        images=images(mean_field, system))
+
+
+def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tuple[Array, ...]:
+    """Returns every orbital at every particle.
+
+    Args:
+        reference: The orbitals.
+        walker: (n, 3) positions, anywhere in space.
+        system: Gives nuclei, lattice and twist.
+
+    Returns:
+        Per species (n, n_s): phi_j(r_i), rows are all particles of the walker.
+    """
+    twisted = any(jnp.iscomplexobj(c) for c in reference.coefficients)
+    real, imag = jax.vmap(lambda r: _bloch_sums(reference, r, system, twisted))(walker)
+    return tuple(_contract(real, imag, c) for c in reference.coefficients)
+
+
+def _bloch_sums(reference: Reference, r: Array, system: System, twisted: bool) -> tuple[Array, Array]:
+    """Returns real and imaginary part of sum_T exp(i twist.T) chi_mu(r - T), each (ao,).
+
+    T = n + m with n the translation to the atom's nearest image and m from `images`.
+    """
+    d = r - system.positions.astype(r.dtype)
+    if not system.cell.periodic:
+        values = gto.evaluate_displacements(reference.basis, d)
+        return values, jnp.zeros_like(values)
+    lattice, theta = system.cell.lattice.astype(r.dtype), system.twist.astype(r.dtype)
+    n = jnp.round(lax.stop_gradient(system.cell.fractional(d)))
+    m = jnp.asarray(reference.images, r.dtype)
+    d = d - n @ lattice - (m @ lattice)[:, None]
+    values = gto.evaluate_displacements(reference.basis, d)
+    if not twisted:
+        return jnp.sum(values, axis=0), jnp.zeros_like(values[0])
+    near, far = 2 * jnp.pi * (n @ theta), 2 * jnp.pi * (m @ theta)
+    real, imag = jnp.cos(far) @ values, jnp.sin(far) @ values
+    near = near[_atom_of_function(reference.basis)]
+    return (jnp.cos(near) * real - jnp.sin(near) * imag, jnp.cos(near) * imag + jnp.sin(near) * real)
+
+
+def _contract(real: Array, imag: Array, coefficients: Array) -> Array:
+    """Returns (n, n_s) orbitals; in real arithmetic, which every autodiff route knows."""
+    def times(values: Array, c: Array) -> Array:
+        return jnp.matmul(values, c.T, precision="highest")
+
+    if not jnp.iscomplexobj(coefficients):
+        return times(real, coefficients)
+    a, b = coefficients.real, coefficients.imag
+    return lax.complex(times(real, a) - times(imag, b), times(real, b) + times(imag, a))
+
+
+def _atom_of_function(basis: Basis) -> np.ndarray:
+    rows = zip(basis.atoms, basis.angular, basis.coefficients, strict=True)
+    return np.concatenate([[atom] * ((2 * l + 1) * c.shape[1]) for atom, l, c in rows])
+
+
+def _channel(name: str) -> int:
+    if name not in CHANNELS:
+        raise DataError(f"no mean-field orbitals for species '{name}'", where="mean field",
+                        expected="electrons: up, down")
+    return CHANNELS[name]
+
+
+def _check_twist(mean_field: MeanField, system: System, complex_orbitals: bool) -> None:
+    twist = np.asarray(system.twist, dtype=float)
+    if np.abs(twist - mean_field.twist).max() > 1e-6:
+        raise DataError(f"the mean field is at twist {mean_field.twist.tolist()}", where="mean field",
+                        expected=f"twist {twist.tolist()}", remedy="run the mean field of this twist")
+    if system.cell.periodic and not complex_orbitals and np.abs(twist).max() > 0:
+        raise ConfigError(f"real orbitals at twist {twist.tolist()}", where="ansatz.number",
+                          expected="complex orbitals where a twist is not zero",
+                          remedy="set number: auto or complex")
+
+
+def _basis(mean_field: MeanField, cells: int, dtype: Any) -> Basis:
+    shells, atoms = mean_field.shells, len(mean_field.positions)
+    return Basis(
+        exponents=tuple(jnp.asarray(s.exponents, dtype) for s in shells) * cells,
+        coefficients=tuple(jnp.asarray(s.coefficients, dtype) for s in shells) * cells,
+        atoms=tuple(s.atom + atoms * cell for cell in range(cells) for s in shells),
+        angular=tuple(s.angular for s in shells) * cells)
