@@ -25,7 +25,7 @@ ALLOWED = {
 """What a part of the engine may import: strictly downward, siblings never each other."""
 
 EXCEPTIONS = {("engine/system/prototypes.py", "engine.io.structure.read_structure")}
-"""A structure may come from a file: the one look upward, inside the function that needs it."""
+"""A structure may come from a file: the one look upward."""
 
 FENCES = {
     "pyscf": {"engine/mean_field/pyscf_solver.py"},

@@ -46,6 +46,7 @@ METHODS = {
     "net": """
         ansatz: {name: ferminet, layers: 1, width: 8, pair_width: 4, determinants: 1}
         sampler: {walkers: 16, moves: 2, equilibration: 2}
+        optimizer: {name: adam}
         pretrain: {steps: 3}
         vmc:
           steps: 4

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from plots import style
 
 ROW_INCH = 0.3
-LINEAR_MHA = 5.0
+LINEAR_MHA = 2.0
 """The axis is linear up to here and logarithmic beyond, where there is a need for it."""
 
 
@@ -30,8 +30,12 @@ def literature_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         ax.errorbar(factor * row["difference_ha_per_cell"], y, xerr=factor * row["error_ha_per_cell"],
                     fmt="o", color=colour, capsize=2.5, markersize=5)
     ax.axvline(0, color="black", linewidth=0.8)
-    if max(abs(f * row["difference_ha_per_cell"]) for row, f in zip(rows, scale, strict=True)) > 4 * LINEAR_MHA:
+    largest = max(abs(f * row["difference_ha_per_cell"]) for row, f in zip(rows, scale, strict=True))
+    if largest > 4 * LINEAR_MHA:
         ax.set_xscale("symlog", linthresh=LINEAR_MHA)
+        style.plain_numbers(ax.xaxis)
+    low, high = ax.get_xlim()
+    ax.set_xlim(1.3 * min(low, -LINEAR_MHA / 10), 1.3 * max(high, LINEAR_MHA / 10))
     ax.set_yticks(range(len(rows)), [f"{row['material']}  {row['method']}" for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_xlabel("energy - literature (millihartree / atom)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +11,9 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
     "#0072B2", "#D55E00", "#009E73", "#AA4499", "#56B4E9", "#882255")
@@ -37,9 +40,22 @@ def axes(height_inch: float = 3.2) -> tuple[Figure, Axes]:
     return plt.subplots(figsize=(WIDTH_INCH, height_inch), layout="constrained")
 
 
-def legend_below(figure: Figure, ax: Axes, columns: int) -> None:
+def panels() -> tuple[Figure, tuple[Axes, Axes]]:
+    """Returns two panels over a common x axis, the upper one twice as high."""
+    plt.rcParams.update(SETTINGS)
+    return plt.subplots(2, 1, figsize=(WIDTH_INCH, 4.6), height_ratios=[2, 1], sharex=True,
+                        layout="constrained")
+
+
+def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
     """Puts the legend under the axes, where it covers no data."""
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns)
+    entries = [entry for ax in axes for entry in zip(*ax.get_legend_handles_labels(), strict=True)]
+    figure.legend(*zip(*entries, strict=True), loc="outside lower center", ncols=columns)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Writes 0.1, 1, 10 at the ticks of a logarithmic axis instead of powers."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def save(figure: Figure, *, svg: str | Path, png: str | Path) -> None:

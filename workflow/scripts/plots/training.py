@@ -1,4 +1,4 @@
-"""The training curve: energy per primitive cell against the optimisation step."""
+"""The training curve: the energy against the optimisation step, and how far it still is from the result."""
 
 from __future__ import annotations
 
@@ -11,81 +11,100 @@ from matplotlib.figure import Figure
 
 from plots import style
 
-POINTS = 200
-"""Windows per curve: enough for the eye, few enough for a small file."""
+WINDOWS = 80
+"""Points per curve: enough for the eye, few enough for a small file."""
+STEPS_PER_WINDOW = 5
 MARGIN = 0.12
+LINEAR_MHA = 1.0
+
+Trace = Mapping[str, np.ndarray]
+Curve = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Step, energy and error, hartree per primitive cell."""
 
 
-def training_figure(traces: Sequence[Mapping[str, np.ndarray]], energy: Mapping[str, Any],
+def training_figure(traces: Sequence[Trace], energy: Mapping[str, Any],
                     twists: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draws the running median of every twist with its error band.
+    """Draws the twist-averaged energy above, the distance of every twist to its result below.
 
     Args:
         traces: Columns `step`, `energy_ha`, `error_ha` of each twist, per simulation cell.
         energy: The row of `energy.csv`.
         twists: The rows of `twists.csv`, in the order of `traces`.
     """
-    figure, ax = style.axes()
-    curves = [running(trace, energy["n_cells"]) for trace in traces]
-    last = max(curve[0][-1] for curve in curves)
-    for k, (curve, row) in enumerate(zip(curves, twists, strict=True)):
-        _draw(ax, curve, row, style.CYCLE[k % len(style.CYCLE)], last, len(curves))
-    _levels(ax, energy)
-    ax.set_ylim(*limits(curves, energy, twists))
-    ax.set_xlim(0, 1.06 * last)
-    ax.set_xlabel("optimisation step")
-    ax.set_ylabel("energy (hartree / primitive cell)")
-    ax.set_title(f"{energy['material']}, {energy['method']}", loc="left")
-    style.legend_below(figure, ax, 2 if len(curves) > 1 else 3)
+    figure, (upper, lower) = style.panels()
+    curve = running(average(traces, [row["weight"] for row in twists]), energy["n_cells"])
+    _draw_energy(upper, curve, energy)
+    upper.set_ylim(*limits(curve[1], energy))
+    upper.set_ylabel("energy (Ha / primitive cell)")
+    upper.set_title(f"{energy['material']}, {energy['method']}", loc="left")
+    for k, (trace, row) in enumerate(zip(traces, twists, strict=True)):
+        _draw_distance(lower, running(trace, energy["n_cells"]), row, k, len(twists))
+    lower.axhline(0, color="black", linewidth=0.8)
+    lower.set_yscale("symlog", linthresh=LINEAR_MHA)
+    style.plain_numbers(lower.yaxis)
+    lower.set_ylabel("energy - result (mHa)")
+    lower.set_xlabel("optimisation step")
+    style.legend_below(figure, (upper, lower), 3)
     return figure
 
 
-def running(trace: Mapping[str, np.ndarray], n_cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns (step, median, error) of consecutive windows, hartree per primitive cell.
+def average(traces: Sequence[Trace], weights: Sequence[float]) -> Trace:
+    """Returns the weighted average of the traces of all twists, step by step."""
+    count = min(len(trace["step"]) for trace in traces)
+    w = np.asarray(weights)[:, None] / np.sum(weights)
+    energy, error = (np.array([trace[name][:count] for trace in traces]) for name in ("energy_ha", "error_ha"))
+    return {"step": traces[0]["step"][:count], "energy_ha": np.sum(w * energy, axis=0),
+            "error_ha": np.sqrt(np.sum((w * error) ** 2, axis=0))}
+
+
+def running(trace: Trace, n_cells: int) -> Curve:
+    """Returns the medians of consecutive windows.
 
     The error of a window is the root mean square of the errors of its steps over the square
     root of their number: consecutive steps are taken as independent, the band is for the eye.
     """
     count = len(trace["step"])
-    chunks = np.array_split(np.arange(count), min(POINTS, max(1, count // 5)))
+    windows = int(np.clip(count // STEPS_PER_WINDOW, min(count, 10), WINDOWS))
+    chunks = np.array_split(np.arange(count), windows)
     step = np.array([trace["step"][i].mean() for i in chunks])
     median = np.array([np.median(trace["energy_ha"][i]) for i in chunks]) / n_cells
     error = np.array([np.sqrt(np.mean(trace["error_ha"][i] ** 2) / len(i)) for i in chunks]) / n_cells
     return step, median, error
 
 
-def limits(curves, energy: Mapping[str, Any], twists: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Returns y limits set by the second half of training, the results and the lines.
+def limits(medians: np.ndarray, energy: Mapping[str, Any]) -> tuple[float, float]:
+    """Returns y limits set by the second half of training, the result and the lines.
 
     The first steps of a training may be far off; they may leave the figure.
     """
-    late = [value for _, median, _ in curves for value in median[len(median) // 2:]]
     lines = [energy.get("literature_ha_per_cell"), energy["mean_field_ha_per_cell"],
-             *(row["energy_ha_per_cell"] for row in twists)]
-    values = [*late, *(v for v in lines if v is not None)]
+             energy["energy_ha_per_cell"]]
+    values = [*medians[len(medians) // 2:], *(v for v in lines if v is not None)]
     low, high = min(values), max(values)
     margin = MARGIN * max(high - low, 1e-3)
     return low - margin, high + 2 * margin
 
 
-def _draw(ax: Axes, curve, row: Mapping[str, Any], colour: str, last: float, count: int) -> None:
+def _draw_energy(ax: Axes, curve: Curve, energy: Mapping[str, Any]) -> None:
     step, median, error = curve
-    label = f"twist {twist_label(row)}" if count > 1 else "training (running median)"
-    ax.plot(step, median, color=colour, label=label)
-    ax.fill_between(step, median - error, median + error, color=colour, alpha=0.25, linewidth=0)
-    ax.errorbar(1.03 * last, row["energy_ha_per_cell"], yerr=row["error_ha_per_cell"], color=colour,
-                marker="D", markersize=4.5, markeredgecolor="white", capsize=2,
-                label=None if count > 1 else "evaluated")
-
-
-def _levels(ax: Axes, energy: Mapping[str, Any]) -> None:
-    averaged = " (twist average)" if energy["n_twists"] > 1 else ""
-    ax.axhline(energy["mean_field_ha_per_cell"], **style.MEAN_FIELD, label=f"mean field{averaged}")
-    if averaged:
-        ax.axhline(energy["energy_ha_per_cell"], color="black", linewidth=0.9, alpha=0.8,
-                   label=f"evaluated{averaged}")
+    label = "training, twist average" if energy["n_twists"] > 1 else "training"
+    ax.plot(step, median, color=style.BLUE, label=label)
+    ax.fill_between(step, median - error, median + error, color=style.BLUE, alpha=0.25, linewidth=0)
+    ax.axhline(energy["mean_field_ha_per_cell"], **style.MEAN_FIELD, label="mean field")
     if energy.get("literature_ha_per_cell") is not None:
         ax.axhline(energy["literature_ha_per_cell"], **style.LITERATURE, label="literature")
+    ax.errorbar(1.03 * step[-1], energy["energy_ha_per_cell"], yerr=energy["error_ha_per_cell"],
+                color=style.ORANGE, marker="D", linestyle="none", markersize=4.5, capsize=2,
+                label="result, parameters frozen")
+
+
+def _draw_distance(ax: Axes, curve: Curve, row: Mapping[str, Any], k: int, count: int) -> None:
+    step, median, error = curve
+    colour = style.CYCLE[k % len(style.CYCLE)] if count > 1 else style.BLUE
+    mha = 1e3 * (median - row["energy_ha_per_cell"])
+    ax.plot(step, mha, color=colour, linewidth=1.1,
+            label=f"twist {twist_label(row)}" if count > 1 else None)
+    ax.fill_between(step, mha - 1e3 * error, mha + 1e3 * error, color=colour, alpha=0.2, linewidth=0)
 
 
 def twist_label(row: Mapping[str, Any]) -> str:

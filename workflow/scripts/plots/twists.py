@@ -35,7 +35,7 @@ def twist_figure(energy: Mapping[str, Any], twists: Sequence[Mapping[str, Any]])
     _label_axis(ax, x, twists, direction)
     ax.set_ylabel("energy (hartree / primitive cell)")
     ax.set_title(f"{energy['material']}, {energy['method']}", loc="left")
-    style.legend_below(figure, ax, 4)
+    style.legend_below(figure, [ax], 4)
     return figure
 
 

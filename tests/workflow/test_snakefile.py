@@ -1,0 +1,48 @@
+"""The Snakefile itself: lint, shipped campaigns, targets, refusal of bad input."""
+
+import os
+
+import pytest
+
+from tests.workflow.conftest import ROOT, Project
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    """Returns the repository's own materials, methods and campaigns in an empty folder."""
+    for name in ("materials", "methods", "campaign.yaml", "demo.yaml"):
+        os.symlink(ROOT / name, tmp_path / name)
+    return Project(tmp_path)
+
+
+def test_lint(shipped):
+    done = shipped.snakemake("--lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_whole_campaign_dry_runs(shipped):
+    planned = shipped.plan()
+    assert {("structure", "diamond"), ("vmc", "lih-cell-twists"), ("twist_figure", "h4-chain"),
+            ("literature_figure", ""), ("report", "")} <= planned
+
+
+def test_the_demo_dry_runs(shipped):
+    assert {m for _, m in shipped.plan("--config", "campaign=demo.yaml")} == {"h2", "h4-chain", ""}
+
+
+def test_bad_input_stops_before_any_job_with_the_message_alone(project):
+    project.edit("materials/chain.yaml", "grid:", "gird:")
+    message = project.refused()
+    assert "materials/chain.yaml" in message and "'gird'" in message and "'grid'" in message
+    assert "Traceback" not in message
+    assert not (project.folder / "results").exists()
+
+
+def test_an_edited_structure_file_repeats_the_material(project):
+    project.write("materials/h2.xyz", "2\n\nH 0 0 0\nH 0.74 0 0\n")
+    project.write("materials/h2.yaml", "structure: {kind: file, path: h2.xyz}\nmean_field: {basis: sto-3g}\n")
+    done = project.snakemake("results/h2/system.h5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.plan("results/h2/system.h5") == set()
+    project.write("materials/h2.xyz", "2\n\nH 0 0 0\nH 0.75 0 0\n")
+    assert project.plan("results/h2/system.h5") == {("structure", "h2")}
