@@ -20,11 +20,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 from jax.scipy.special import erfc
 
 from engine.hamiltonian.ewald_sums import EwaldSums, choose_sums
-from engine.system.cell import Cell
 from engine.system.system import System
 from engine.types import Walker
 
@@ -33,7 +32,8 @@ class _Lattice(NamedTuple):
     """What depends on the traced lattice alone; computed once for all walkers.
 
     Attributes:
-        cell: Periodic cell of short lattice vectors.
+        vectors: (3, 3) short lattice vectors as rows, bohr.
+        reciprocal: (3, 3) their reciprocal vectors as rows, 1/bohr.
         alpha: Splitting parameter, 1/bohr.
         images: (T, 3) translations, bohr.
         weights: (2, C, M+1) twice (4 pi/V) exp(-G^2/4 alpha^2)/G^2, zero where not kept.
@@ -41,7 +41,8 @@ class _Lattice(NamedTuple):
         self_image: xi without its reciprocal sum (which |S(G)|^2 contains).
     """
 
-    cell: Cell
+    vectors: Array
+    reciprocal: Array
     alpha: Array
     images: Array
     weights: Array
@@ -79,18 +80,26 @@ def make_ewald(system: System, tolerance: float) -> Callable[[Walker, System], d
 
 def _prepare(lattice: Array, sums: EwaldSums) -> _Lattice:
     """Evaluates the integer lists on an actual lattice (3, 3)."""
-    cell = Cell(sums.basis @ lattice, periodic=True)
-    alpha = sums.alpha / jnp.cbrt(cell.volume)
-    m = np.arange(sums.kept.shape[-1])
-    axial = np.stack([m, -m])[:, None, :, None] * cell.reciprocal[2]
-    g2 = jnp.sum(((sums.columns @ cell.reciprocal[:2])[:, None] + axial) ** 2, axis=-1)
-    g2 = jnp.where(sums.kept, g2, 1.0)
-    weights = 8 * jnp.pi / cell.volume * jnp.exp(-g2 / (4 * alpha**2)) / g2
-    images = sums.images @ cell.lattice
+    vectors = sums.basis @ lattice
+    normal = jnp.cross(vectors[jnp.array([1, 2, 0])], vectors[jnp.array([2, 0, 1])])
+    signed = jnp.vdot(vectors[0], normal[0])
+    reciprocal, volume = 2 * jnp.pi * normal / signed, jnp.abs(signed)
+    alpha = sums.alpha / jnp.cbrt(volume)
+    images = sums.images @ vectors
     length = jnp.linalg.norm(images[1:], axis=-1)
-    return _Lattice(cell, alpha, images, jnp.where(sums.kept, weights, 0.0),
-                    jnp.pi / (alpha**2 * cell.volume),
+    return _Lattice(vectors, reciprocal, alpha, images,
+                    _weights(reciprocal, volume, alpha, sums), jnp.pi / (alpha**2 * volume),
                     jnp.sum(erfc(alpha * length) / length) - 2 * alpha / jnp.sqrt(jnp.pi))
+
+
+def _weights(reciprocal: Array, volume: Array, alpha: Array, sums: EwaldSums) -> Array:
+    """Returns the Fourier coefficients of the smooth part, (2, C, M+1)."""
+    m = np.arange(sums.kept.shape[-1])
+    axial = np.stack([m, -m])[:, None, :, None] * reciprocal[2]
+    g2 = jnp.sum(((sums.columns @ reciprocal[:2])[:, None] + axial) ** 2, axis=-1)
+    g2 = jnp.where(sums.kept, g2, 1.0)
+    weights = 8 * jnp.pi / volume * jnp.exp(-g2 / (4 * alpha**2)) / g2
+    return jnp.where(sums.kept, weights, 0.0)
 
 
 def _among(r: Array, q: Array, s: Array, lattice: _Lattice) -> Array:
@@ -111,7 +120,7 @@ def _between(r: Array, q: Array, s: Array, other: Array, z: Array, s_other: Arra
 
 def _short_range(d: Array, lattice: _Lattice) -> Array:
     """Returns sum_T erfc(alpha |d+T|)/|d+T| for displacements d (..., 3)."""
-    d = lattice.cell.nearest_image(d)
+    d = d - jnp.round(_fractional(d, lattice)) @ lattice.vectors
     square = sum((d[..., k, None] + lattice.images[:, k]) ** 2 for k in range(3))
     distance = jnp.sqrt(square)
     return jnp.sum(erfc(lattice.alpha * distance) / distance, axis=-1)
@@ -121,27 +130,33 @@ def _structure_factor(r: Array, q: Array, lattice: _Lattice, sums: EwaldSums) ->
     """Returns Re and Im of sum_i q_i exp(i G.r_i), (re/im, +-m, C, M+1).
 
     exp(i G.r) is a product of powers of three phases. Those of the last axis enter as cos and
-    sin, so that one real matrix product over the particles yields G and its mirror G'.
+    sin, so that one real matrix product over the particles yields G and its mirror image.
     """
-    angle = 2 * jnp.pi * lattice.cell.fractional(r)
-    reach = (*np.abs(sums.columns).max(axis=0), sums.kept.shape[-1] - 1)
-    x, y, z = (_powers(angle[:, k], int(reach[k])) for k in range(3))
-    (cx, sx), (cy, sy) = (_pick(p, sums.columns[:, k]) for k, p in ((0, x), (1, y)))
-    plane = q * jnp.stack([cx * cy - sx * sy, sx * cy + cx * sy])
-    cc, cs, sc, ss = jnp.einsum("aci,bmi->abcm", plane, z).reshape(4, len(sums.columns), -1)
+    last = np.arange(sums.kept.shape[-1])
+    powers = _powers(r, lattice, max(last[-1], *abs(sums.columns).max(axis=0)))
+    (cx, sx), (cy, sy) = (_multiples(powers[:, k], sums.columns[:, k]) for k in range(2))
+    plane = q * jnp.concatenate([cx * cy - sx * sy, sx * cy + cx * sy])
+    axial = jnp.concatenate(_multiples(powers[:, 2], last))
+    (cc, cs), (sc, ss) = (jnp.split(half, 2, axis=1) for half in jnp.split(plane @ axial.T, 2))
     return jnp.stack([jnp.stack([cc - ss, cc + ss]), jnp.stack([sc + cs, sc - cs])])
 
 
-def _powers(angle: Array, highest: int) -> Array:
-    """Returns cos and sin of 0, 1, ..., highest times the angles (n,): (2, highest+1, n)."""
-    step = jnp.exp(1j * angle)
-    powers = jnp.ones_like(step)[None]
-    while len(powers) <= highest:
-        powers = jnp.concatenate([powers, powers * (powers[-1] * step)])
-    powers = powers[: highest + 1]
-    return jnp.stack([powers.real, powers.imag])
+def _powers(r: Array, lattice: _Lattice, highest: int) -> Array:
+    """Returns exp(i m b_k.r) for m = 0, ..., highest and axes k: (highest+1, 3, n).
+
+    A scan, because XLA on CPUs re-evaluates cos and sin in every place that reads them.
+    """
+    frac = _fractional(r, lattice).T
+    angle = 2 * jnp.pi * (frac - jnp.round(frac))
+    step = lax.complex(jnp.cos(angle), jnp.sin(angle))
+    return lax.scan(lambda p, _: (p * step, p), jnp.ones_like(step), length=highest + 1)[1]
 
 
-def _pick(powers: Array, index: np.ndarray) -> tuple[Array, Array]:
-    """Returns cos and sin (C, n) of the given, possibly negative, multiples."""
-    return powers[0, abs(index)], powers[1, abs(index)] * np.sign(index)[:, None]
+def _multiples(powers: Array, index: np.ndarray) -> tuple[Array, Array]:
+    """Returns cos and sin (C, n) of multiples of an angle, by powers (M+1, n) of its phase."""
+    picked = powers[abs(index)]
+    return picked.real, picked.imag * np.sign(index)[:, None]
+
+
+def _fractional(r: Array, lattice: _Lattice) -> Array:
+    return r @ lattice.reciprocal.T / (2 * jnp.pi)

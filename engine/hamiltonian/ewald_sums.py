@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import erfc
 
-_ERFC_COST = 25.0
+_ERFC_COST = 30.0
 """Cost of one real-space term over one multiply-add of a structure factor (measured, CPU)."""
 
 
