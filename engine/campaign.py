@@ -128,7 +128,8 @@ class Campaign:
         if method not in overrides:
             return plain
         where = f"{source}, key 'overrides', method '{method}'"
-        return config.parse(config.MethodConfig, _merge(content, overrides[method], where), where=where)
+        merged = _merge(content, overrides[method], where)
+        return config.parse(config.MethodConfig, merged, where=where)
 
     def twists(self, material: str) -> tuple[Twist, ...]:
         """Returns the boundary phases of a material."""
@@ -139,7 +140,8 @@ class Campaign:
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
         if ansatz.number == "real" and (twisted or (facts.periodic and ansatz.name == "slater")):
-            raise ConfigError(f"method '{method}' asks for real orbitals, material '{material}' needs complex ones",
+            raise ConfigError(f"method '{method}' asks for real orbitals, but material "
+                              f"'{material}' needs complex ones",
                               where=str(_find(self.root, "methods", method)),
                               expected="number: auto or number: complex",
                               remedy="delete the key 'number' from the section 'ansatz'")
@@ -174,14 +176,14 @@ class Campaign:
         return config.canonical(_plain(content))
 
     def summary(self) -> list[dict[str, Any]]:
-        """Returns, per run, what a report says beside the numbers: descriptions and settings."""
+        """Returns, per run, what a report says beside the numbers: material and method."""
         return [config.canonical(_plain({
-            "material": name, "method": method, "material_description": self.material(name).config.description,
-            "method_description": self.method(name, method).description,
-            "structure": self.material(name).config, "settings": self.method(name, method)}))
+            "material": name, "method": method, "material_config": self.material(name).config,
+            "method_config": self.method(name, method)}))
             for name, methods in self.runs.items() for method in methods]
 
-    def _method_sections(self, stage: str, facts: Material, method: str, twist: int) -> dict[str, Any]:
+    def _method_sections(self, stage: str, facts: Material, method: str,
+                         twist: int) -> dict[str, Any]:
         options = self.method(facts.name, method)
         content = {"material": facts.name, "method": method, "twist": _phase(facts.twists[twist]),
                    "seed": self.seed, "number": self.number(facts.name, method),
@@ -205,7 +207,8 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
     path = root / path
     content = config.parse(CampaignConfig, document.read(path), where=str(path))
     if not content.runs:
-        raise ConfigError("no runs", where=f"{path}, key 'runs'", expected="lines of the form material: [method]")
+        raise ConfigError("no runs", where=f"{path}, key 'runs'",
+                          expected="lines of the form material: [method]")
     known = {folder: _names(root, folder) for folder in ("materials", "methods")}
     runs = {str(m): _methods(methods, f"{path}, key 'runs', material '{m}'", known["methods"])
             for m, methods in content.runs.items()}
@@ -219,13 +222,16 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
 
 def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
     if not isinstance(methods, list) or not methods:
-        raise ConfigError(f"found {methods!r}", where=where, expected="a list of methods, e.g. [ferminet]")
+        raise ConfigError(f"found {methods!r}", where=where,
+                          expected="a list of methods, e.g. [ferminet]")
     for name in methods:
         if name not in known:
-            raise ConfigError(f"unknown method '{name}'", where=where, expected=nearest(name, known),
+            raise ConfigError(f"unknown method '{name}'", where=where,
+                              expected=nearest(name, known),
                               remedy=f"correct the name, or write methods/{name}.yaml")
     if len(set(methods)) != len(methods):
-        raise ConfigError(f"a method is listed twice: {methods}", where=where, expected="each method once")
+        raise ConfigError(f"a method is listed twice: {methods}", where=where,
+                          expected="each method once")
     return tuple(methods)
 
 
@@ -236,7 +242,8 @@ def _names(root: Path, folder: str) -> list[str]:
     for path in sorted(files):
         if not NAME.fullmatch(path.stem):
             raise ConfigError(f"bad name '{path.stem}'", where=str(path),
-                              expected="small letters, digits and hyphens", remedy="rename the file")
+                              expected="small letters, digits and hyphens",
+                              remedy="rename the file")
         if path.stem in found:
             raise ConfigError(f"duplicate name '{path.stem}'", where=str(path),
                               expected=f"one file; there is also {found[path.stem]}",
@@ -247,7 +254,8 @@ def _names(root: Path, folder: str) -> list[str]:
                               remedy="rename the file")
         found[path.stem] = path
     if not found:
-        raise ConfigError("no YAML files", where=str(root / folder), expected=f"{folder}/<name>.yaml")
+        raise ConfigError("no YAML files", where=str(root / folder),
+                          expected=f"{folder}/<name>.yaml")
     return list(found)
 
 

@@ -38,7 +38,8 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path), expected="a YAML file") from error
+        raise ConfigError(f"cannot be read: {error}", where=str(path),
+                          expected="a YAML file") from error
     content = _parse(text, path)
     if not isinstance(content, dict):
         raise ConfigError("holds no keys", where=str(path), expected="lines of the form key: value")
@@ -53,7 +54,8 @@ def _parse(text: str, path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"not valid YAML: {error.problem or error.context}", where=f"{path}{line}",
+        raise ConfigError(f"not valid YAML: {error.problem or error.context}",
+                          where=f"{path}{line}",
                           expected="two spaces of indentation per level, a space after each colon",
                           remedy="correct the line, or the one before it") from error
     except yaml.YAMLError as error:

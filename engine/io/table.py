@@ -14,7 +14,8 @@ from engine.errors import DataError
 Row = dict[str, Any]
 
 
-def write(path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+def write(path: str | Path, rows: Sequence[Mapping[str, Any]],
+          columns: Sequence[str] | None = None) -> None:
     """Writes `rows` atomically; None becomes an empty field, floats keep all their digits.
 
     Args:

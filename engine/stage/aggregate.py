@@ -71,11 +71,12 @@ def twist_average(sections: Mapping[str, Any], *, results: Sequence[Path],
         row["hours"] = (row["seconds"] + math.fsum(map(_seconds, traces))) / 3600
     row = average(rows, sections) | {
         "fingerprint": fingerprint(sections, [r.fingerprint for r in records]),
-        **{k: _common(r.attributes.get(k, "") for r in records) for k in ("engine_version", "commit")}}
+        **{name: _common(record.attributes.get(name, "") for record in records)
+           for name in ("engine_version", "commit")}}
     table.write(twists, rows, TWIST_COLUMNS)
     table.write(energy, [row], ENERGY_COLUMNS)
-    logger.info("%s %s: %.6f +- %.6f hartree per cell over %d twists", row["material"], row["method"],
-                row["energy_ha_per_cell"], row["error_ha_per_cell"], len(rows))
+    logger.info("%s %s: %.6f +- %.6f hartree per cell over %d twists", row["material"],
+                row["method"], row["energy_ha_per_cell"], row["error_ha_per_cell"], len(rows))
 
 
 def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +108,8 @@ def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float:
 
 def weighted_error(errors: Sequence[float], weights: Sequence[float]) -> float:
     """Returns the standard error of a weighted mean of independent values."""
-    return math.sqrt(math.fsum((w * s) ** 2 for w, s in zip(weights, errors, strict=True))) / math.fsum(weights)
+    squares = ((w * s) ** 2 for w, s in zip(weights, errors, strict=True))
+    return math.sqrt(math.fsum(squares)) / math.fsum(weights)
 
 
 def spread(values: Sequence[float], weights: Sequence[float]) -> float:
@@ -129,13 +131,14 @@ def _twist_row(sections: Mapping[str, Any], point: Mapping[str, Any], record: hd
         raise DataError(f"lacks {', '.join(missing)}", where=str(path),
                         expected="an evaluation by this version", remedy="delete it and run again")
     if max(abs(a - b) for a, b in zip(found["twist"], point["frac"], strict=True)) > 1e-9:
-        raise DataError(f"is at twist {found['twist']}", where=str(path), expected=f"twist {point['frac']}",
-                        remedy="delete it and run again")
+        raise DataError(f"is at twist {found['twist']}", where=str(path),
+                        expected=f"twist {point['frac']}", remedy="delete it and run again")
     return {
         "material": sections["material"], "method": sections["method"],
         "twist": f"{point['index']:03d}",
         **{f"frac_{i + 1}": x for i, x in enumerate(point["frac"])}, "weight": point["weight"],
-        **{f"{name}_ha_per_cell": found[key] / sections["n_cells"] for name, key in PER_CELL.items()},
+        **{f"{name}_ha_per_cell": found[key] / sections["n_cells"]
+           for name, key in PER_CELL.items()},
         **{name: found[name] for name in COPIED},
         "target_reached": bool(found["converged"]), "fingerprint": record.fingerprint,
     }

@@ -1,4 +1,4 @@
-"""Prints a table of energies for people: `python -m engine.stage.show results/tables/energies.csv`."""
+"""Prints energies for people: `python -m engine.stage.show results/tables/energies.csv`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from engine.io import table
 
-HEADER = ("material", "method", "twists", "energy (Ha/cell)", "literature", "difference (mHa)", "sigma")
+HEADER = ("material", "method", "twists", "energy (Ha/cell)", "literature", "difference (mHa)",
+          "sigma")
 
 
 def compact(value: float, error: float) -> str:
@@ -25,7 +26,7 @@ def compact(value: float, error: float) -> str:
 
 
 def sigma(row: Mapping[str, Any]) -> float | None:
-    """Returns the difference to the literature in units of the combined error; None without both."""
+    """Returns the difference to the literature over the combined error; None without both."""
     difference, error = row.get("difference_ha_per_cell"), row["error_ha_per_cell"]
     combined = math.hypot(error, row.get("literature_error_ha_per_cell") or 0.0)
     return difference / combined if difference is not None and combined > 0 else None
@@ -47,7 +48,7 @@ def render(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the table as text, columns aligned."""
     lines = [HEADER, *map(cells, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-    text = ["  ".join(_pad(c, w, i) for i, (c, w) in enumerate(zip(line, widths, strict=True))).rstrip()
+    text = ["  ".join(_pad(line[i], width, i) for i, width in enumerate(widths)).rstrip()
             for line in lines]
     return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:]])
 

@@ -17,10 +17,30 @@ ALLOWED = {
     "system": FOUNDATION | {"system"},
     "io": FOUNDATION | {"types", "system", "io"},
     "campaign": FOUNDATION | {"system", "io"},
-    **{name: FOUNDATION | {"types", "system", "io", name} for name in (
-        "mean_field", "wavefunction", "hamiltonian", "sampler", "optimizer", "estimator")},
-    "stage": FOUNDATION | {"types", "system", "io", "mean_field", "wavefunction", "hamiltonian", "sampler",
-                           "optimizer", "estimator", "stage"},
+    **{
+        name: FOUNDATION | {"types", "system", "io", name}
+        for name in (
+            "mean_field",
+            "wavefunction",
+            "hamiltonian",
+            "sampler",
+            "optimizer",
+            "estimator",
+        )
+    },
+    "stage": FOUNDATION
+    | {
+        "types",
+        "system",
+        "io",
+        "mean_field",
+        "wavefunction",
+        "hamiltonian",
+        "sampler",
+        "optimizer",
+        "estimator",
+        "stage",
+    },
 }
 """What a part of the engine may import: strictly downward, siblings never each other."""
 
@@ -79,26 +99,46 @@ def test_third_party_packages_stay_behind_their_fences(path):
     for name in imported(path):
         places = FENCES.get(name.split(".")[0])
         if places is not None:
-            assert any(relative(path).startswith(place) for place in places), f"{relative(path)} imports {name}"
+            assert any(relative(path).startswith(place) for place in places), (
+                f"{relative(path)} imports {name}"
+            )
 
 
 def test_the_workflow_rules_import_the_campaign_alone():
-    lines = [line for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
-             for line in path.read_text().splitlines() if "engine" in line and "import" in line]
-    assert lines == ["from engine.campaign import load", "from engine.errors import PsilatticeError"]
+    lines = [
+        line
+        for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
+        for line in path.read_text().splitlines()
+        if "engine" in line and "import" in line
+    ]
+    assert lines == [
+        "from engine.campaign import load",
+        "from engine.errors import PsilatticeError",
+    ]
 
 
-@pytest.mark.parametrize("module", ["engine.campaign", "engine.config", "engine.stage.aggregate", "engine.stage.show"])
+@pytest.mark.parametrize(
+    "module", ["engine.campaign", "engine.config", "engine.stage.aggregate", "engine.stage.show"]
+)
 def test_parsing_and_tables_need_no_jax_and_no_pyscf(module):
-    check = (f"import sys, {module}\n"
-             "print(*sorted({'jax', 'jaxlib', 'pyscf', 'kfac_jax', 'flax', 'matplotlib'} & set(sys.modules)))")
-    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    check = (
+        f"import sys, {module}\n"
+        "heavy = {'jax', 'jaxlib', 'pyscf', 'kfac_jax', 'flax', 'matplotlib'}\n"
+        "print(*sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == ""
 
 
 def test_the_gpu_side_needs_no_pyscf_and_no_ase():
-    check = ("import sys\n"
-             "import engine.stage.pretrain, engine.stage.vmc, engine.stage.evaluate\n"
-             "print(*sorted({'pyscf', 'ase', 'spglib', 'snakemake'} & set(sys.modules)))")
-    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
+    check = (
+        "import sys\n"
+        "import engine.stage.pretrain, engine.stage.vmc, engine.stage.evaluate\n"
+        "print(*sorted({'pyscf', 'ase', 'spglib', 'snakemake'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == ""

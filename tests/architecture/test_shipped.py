@@ -18,7 +18,9 @@ def test_every_material_resolves_with_every_method(material):
     for method in METHODS:
         for twist in campaign.twists(material):
             for stage in ("pretrain", "vmc", "evaluate"):
-                assert campaign.sections(stage, material, method, twist.index)["material"] == material
+                assert (
+                    campaign.sections(stage, material, method, twist.index)["material"] == material
+                )
 
 
 @pytest.mark.parametrize("name", ["campaign.yaml", "demo.yaml"])

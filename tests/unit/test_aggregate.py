@@ -20,60 +20,116 @@ from engine.stage.aggregate import (
     weighted_mean,
 )
 
-TWISTS = [{"index": 0, "frac": [0.0, 0.0, 0.0], "weight": 0.25},
-          {"index": 1, "frac": [0.25, 0.0, 0.0], "weight": 0.5},
-          {"index": 2, "frac": [0.5, 0.0, 0.0], "weight": 0.25}]
-SECTIONS = {"material": "chain", "method": "net", "seed": 5, "n_atoms": 2, "n_cells": 2, "twists": TWISTS,
-            "literature": {"value": -0.5, "unit": "ha_per_atom", "source": "a paper", "what": "",
-                           "uncertainty": 0.001}}
+TWISTS = [
+    {"index": 0, "frac": [0.0, 0.0, 0.0], "weight": 0.25},
+    {"index": 1, "frac": [0.25, 0.0, 0.0], "weight": 0.5},
+    {"index": 2, "frac": [0.5, 0.0, 0.0], "weight": 0.25},
+]
+SECTIONS = {
+    "material": "chain",
+    "method": "net",
+    "seed": 5,
+    "n_atoms": 2,
+    "n_cells": 2,
+    "twists": TWISTS,
+    "literature": {
+        "value": -0.5,
+        "unit": "ha_per_atom",
+        "source": "a paper",
+        "what": "",
+        "uncertainty": 0.001,
+    },
+}
 ENERGIES = [-2.0, -2.4, -2.2]  # per simulation cell of two primitive cells
 ERRORS = [0.02, 0.01, 0.04]
 
 
 def evaluation(path, twist, energy, error, **changes):
-    facts = {"energy_ha": energy, "error_ha": error, "error_blocking_ha": error, "kinetic_ha": 1.0,
-             "potential_ha": energy - 1.0, "mean_field_ha": energy + 0.1, "imag_ha": 0.0,
-             "variance_ha2": 0.3, "tau_steps": 2.0 + abs(energy), "samples": 1000, "steps": 10,
-             "walkers": 100, "acceptance": 0.5, "seconds": 36.0, "compile_seconds": 3.0, "device": "cpu",
-             "converged": True, "twist": twist, "engine_version": "0.1.0", "commit": "abc"} | changes
+    facts = {
+        "energy_ha": energy,
+        "error_ha": error,
+        "error_blocking_ha": error,
+        "kinetic_ha": 1.0,
+        "potential_ha": energy - 1.0,
+        "mean_field_ha": energy + 0.1,
+        "imag_ha": 0.0,
+        "variance_ha2": 0.3,
+        "tau_steps": 2.0 + abs(energy),
+        "samples": 1000,
+        "steps": 10,
+        "walkers": 100,
+        "acceptance": 0.5,
+        "seconds": 36.0,
+        "compile_seconds": 3.0,
+        "device": "cpu",
+        "converged": True,
+        "twist": twist,
+        "engine_version": "0.1.0",
+        "commit": "abc",
+    } | changes
     hdf5.write(path, "energy", {"energy_ha": energy}, fingerprint=f"f{energy}", attributes=facts)
     return path
 
 
 def trace(path, seconds):
-    write_trace(path, {"energy_ha": np.zeros(len(seconds)), "seconds": np.array(seconds)} if seconds else {},
-                fingerprint="t")
+    write_trace(
+        path,
+        {"energy_ha": np.zeros(len(seconds)), "seconds": np.array(seconds)} if seconds else {},
+        fingerprint="t",
+    )
     return path
 
 
 @pytest.fixture
 def averaged(tmp_path):
-    results = [evaluation(tmp_path / f"{t['index']}.h5", t["frac"], e, s)
-               for t, e, s in zip(TWISTS, ENERGIES, ERRORS, strict=True)]
-    training = [(trace(tmp_path / f"p{k}.h5", []), trace(tmp_path / f"v{k}.h5", [180.0, 144.0])) for k in range(3)]
-    twist_average(SECTIONS, results=results, training=training, energy=tmp_path / "energy.csv",
-                  twists=tmp_path / "twists.csv")
+    results = [
+        evaluation(tmp_path / f"{t['index']}.h5", t["frac"], e, s)
+        for t, e, s in zip(TWISTS, ENERGIES, ERRORS, strict=True)
+    ]
+    training = [
+        (trace(tmp_path / f"p{k}.h5", []), trace(tmp_path / f"v{k}.h5", [180.0, 144.0]))
+        for k in range(3)
+    ]
+    twist_average(
+        SECTIONS,
+        results=results,
+        training=training,
+        energy=tmp_path / "energy.csv",
+        twists=tmp_path / "twists.csv",
+    )
     return tmp_path
 
 
 def test_the_row_is_the_weighted_mean_per_primitive_cell(averaged):
     [row] = table.read(averaged / "energy.csv")
     assert tuple(row) == ENERGY_COLUMNS
-    assert row["energy_ha_per_cell"] == pytest.approx((0.25 * -2.0 + 0.5 * -2.4 + 0.25 * -2.2) / 2, abs=1e-15)
-    assert row["error_ha_per_cell"] == pytest.approx(math.sqrt(0.005**2 + 0.005**2 + 0.01**2) / 2, abs=1e-15)
+    assert row["energy_ha_per_cell"] == pytest.approx(
+        (0.25 * -2.0 + 0.5 * -2.4 + 0.25 * -2.2) / 2, abs=1e-15
+    )
+    assert row["error_ha_per_cell"] == pytest.approx(
+        math.sqrt(0.005**2 + 0.005**2 + 0.01**2) / 2, abs=1e-15
+    )
     # E = -1.125; deviations 0.125, -0.075, 0.025
     assert row["twist_spread_ha_per_cell"] == pytest.approx(
-        math.sqrt(0.25 * 0.125**2 + 0.5 * 0.075**2 + 0.25 * 0.025**2), abs=1e-15)
+        math.sqrt(0.25 * 0.125**2 + 0.5 * 0.075**2 + 0.25 * 0.025**2), abs=1e-15
+    )
     assert row["literature_ha_per_cell"] == -1.0
     assert row["literature_error_ha_per_cell"] == 0.002
     assert row["difference_ha_per_cell"] == pytest.approx(-0.125, abs=1e-15)
-    assert row["kinetic_ha_per_cell"] + row["potential_ha_per_cell"] == pytest.approx(row["energy_ha_per_cell"])
+    assert row["kinetic_ha_per_cell"] + row["potential_ha_per_cell"] == pytest.approx(
+        row["energy_ha_per_cell"]
+    )
     assert row["mean_field_ha_per_cell"] == pytest.approx(row["energy_ha_per_cell"] + 0.05)
     assert (row["n_atoms"], row["n_cells"], row["n_twists"], row["samples"]) == (2, 2, 3, 3000)
     assert row["tau_steps"] == 4.4
     assert row["target_reached"] is True
     assert row["hours"] == pytest.approx(3 * 0.1)  # 360 s at each twist, training included
-    assert (row["device"], row["commit"], row["engine_version"], row["seed"]) == ("cpu", "abc", "0.1.0", 5)
+    assert (row["device"], row["commit"], row["engine_version"], row["seed"]) == (
+        "cpu",
+        "abc",
+        "0.1.0",
+        5,
+    )
 
 
 def test_twists_are_never_pooled():
@@ -94,7 +150,13 @@ def test_one_row_for_each_twist(averaged):
 def test_one_unfinished_twist_is_said(tmp_path):
     sections = SECTIONS | {"twists": TWISTS[:1], "literature": None}
     result = evaluation(tmp_path / "0.h5", [0.0, 0.0, 0.0], -1.0, 0.1, converged=False)
-    twist_average(sections, results=[result], training=[()], energy=tmp_path / "e.csv", twists=tmp_path / "t.csv")
+    twist_average(
+        sections,
+        results=[result],
+        training=[()],
+        energy=tmp_path / "e.csv",
+        twists=tmp_path / "t.csv",
+    )
     [row] = table.read(tmp_path / "e.csv")
     assert row["target_reached"] is False
     assert row["literature_ha_per_cell"] is None and row["difference_ha_per_cell"] is None
@@ -103,16 +165,29 @@ def test_one_unfinished_twist_is_said(tmp_path):
 def test_an_evaluation_of_another_twist_is_refused(tmp_path):
     result = evaluation(tmp_path / "0.h5", [0.5, 0.0, 0.0], -1.0, 0.1)
     with pytest.raises(DataError, match="is at twist"):
-        twist_average(SECTIONS | {"twists": TWISTS[:1]}, results=[result], training=[()],
-                      energy=tmp_path / "e.csv", twists=tmp_path / "t.csv")
+        twist_average(
+            SECTIONS | {"twists": TWISTS[:1]},
+            results=[result],
+            training=[()],
+            energy=tmp_path / "e.csv",
+            twists=tmp_path / "t.csv",
+        )
     assert not (tmp_path / "e.csv").exists()
 
 
 def test_the_fingerprint_follows_the_evaluations(averaged, tmp_path):
     before = table.read(averaged / "energy.csv")[0]["fingerprint"]
-    results = [evaluation(tmp_path / f"n{t['index']}.h5", t["frac"], e - 0.1, s)
-               for t, e, s in zip(TWISTS, ENERGIES, ERRORS, strict=True)]
-    twist_average(SECTIONS, results=results, training=[()] * 3, energy=tmp_path / "e.csv", twists=tmp_path / "t.csv")
+    results = [
+        evaluation(tmp_path / f"n{t['index']}.h5", t["frac"], e - 0.1, s)
+        for t, e, s in zip(TWISTS, ENERGIES, ERRORS, strict=True)
+    ]
+    twist_average(
+        SECTIONS,
+        results=results,
+        training=[()] * 3,
+        energy=tmp_path / "e.csv",
+        twists=tmp_path / "t.csv",
+    )
     assert table.read(tmp_path / "e.csv")[0]["fingerprint"] != before
 
 
@@ -123,7 +198,7 @@ def test_tables_are_joined(averaged, tmp_path):
 
 
 def test_a_table_keeps_all_digits_and_kinds(tmp_path):
-    row = {"a": 0.1 + 0.2, "b": 7, "c": None, "d": True, "e": "x, \"y\"", "material": "2"}
+    row = {"a": 0.1 + 0.2, "b": 7, "c": None, "d": True, "e": 'x, "y"', "material": "2"}
     table.write(tmp_path / "t.csv", [row])
     assert table.read(tmp_path / "t.csv") == [row]
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
@@ -135,10 +210,18 @@ def test_a_torn_table_is_refused(tmp_path):
         table.read(tmp_path / "t.csv")
 
 
-@pytest.mark.parametrize(("value", "error", "text"), [
-    (-1.174474, 0.00012, "-1.17447(12)"), (-1.174474, 0.000996, "-1.1745(10)"), (-76.03, 0.5, "-76.03(50)"),
-    (1.0, 0.0, "1.000000"), (-2.903724, 0.000099, "-2.903724(99)"), (12.3, 2.0, "12.3(20)"),
-    (123.4, 43.0, "123(43)")])
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (-1.174474, 0.00012, "-1.17447(12)"),
+        (-1.174474, 0.000996, "-1.1745(10)"),
+        (-76.03, 0.5, "-76.03(50)"),
+        (1.0, 0.0, "1.000000"),
+        (-2.903724, 0.000099, "-2.903724(99)"),
+        (12.3, 2.0, "12.3(20)"),
+        (123.4, 43.0, "123(43)"),
+    ],
+)
 def test_numbers_with_errors(value, error, text):
     assert show.compact(value, error) == text
 
@@ -147,5 +230,13 @@ def test_the_printed_table(averaged, capsys):
     show.main([str(averaged / "energy.csv"), "--report", str(averaged / "twists.csv")])
     printed = capsys.readouterr().out
     # combined error: 6.1 mHa of the run and 2 mHa of the literature
-    for piece in ("chain", "net", "-1.1250(61)", "-1.000000", "-125.00 +- 6.12", "-19.4", "report: "):
+    for piece in (
+        "chain",
+        "net",
+        "-1.1250(61)",
+        "-1.000000",
+        "-125.00 +- 6.12",
+        "-19.4",
+        "report: ",
+    ):
         assert piece in printed

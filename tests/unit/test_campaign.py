@@ -25,7 +25,9 @@ def folder(tmp_path):
     write(tmp_path, "materials/chain.yaml", CHAIN)
     write(tmp_path, "methods/net.yaml", "ansatz: {name: ferminet}\nvmc: {steps: 10}\n")
     write(tmp_path, "methods/slater.yaml", "ansatz: {name: slater}\n")
-    write(tmp_path, "campaign.yaml", "seed: 5\nruns:\n  h2: [net, slater]\n  chain: [net, slater]\n")
+    write(
+        tmp_path, "campaign.yaml", "seed: 5\nruns:\n  h2: [net, slater]\n  chain: [net, slater]\n"
+    )
     return tmp_path
 
 
@@ -44,7 +46,10 @@ def checked(folder):
 
 
 def test_runs_keep_the_order_of_the_file(folder):
-    assert list(checked(folder).runs.items()) == [("h2", ("net", "slater")), ("chain", ("net", "slater"))]
+    assert list(checked(folder).runs.items()) == [
+        ("h2", ("net", "slater")),
+        ("chain", ("net", "slater")),
+    ]
 
 
 def test_twists_are_folded_with_their_weights(folder):
@@ -54,9 +59,15 @@ def test_twists_are_folded_with_their_weights(folder):
     assert [t.frac for t in campaign.twists("h2")] == [(0, 0, 0)]
 
 
-@pytest.mark.parametrize(("material", "method", "number"), [
-    ("h2", "net", "real"), ("h2", "slater", "real"),
-    ("chain", "net", "complex"), ("chain", "slater", "complex")])
+@pytest.mark.parametrize(
+    ("material", "method", "number"),
+    [
+        ("h2", "net", "real"),
+        ("h2", "slater", "real"),
+        ("chain", "net", "complex"),
+        ("chain", "slater", "complex"),
+    ],
+)
 def test_complex_where_a_twist_needs_it(folder, material, method, number):
     assert checked(folder).number(material, method) == number
 
@@ -75,17 +86,39 @@ def test_all_twists_of_a_material_are_of_one_kind(folder):
 def test_sections_of_the_stages(folder):
     campaign = checked(folder)
     assert set(campaign.sections("structure", "h2")) == {
-        "material", "structure", "supercell", "charge", "spin", "folder"}
+        "material",
+        "structure",
+        "supercell",
+        "charge",
+        "spin",
+        "folder",
+    }
     assert set(campaign.sections("mean_field", "h2", twist=0)) == {
-        "material", "mean_field", "twist", "charge", "spin"}
+        "material",
+        "mean_field",
+        "twist",
+        "charge",
+        "spin",
+    }
     common = {"material", "method", "twist", "seed", "number", "precision", "ansatz", "sampler"}
     assert set(campaign.sections("pretrain", "h2", "net", 0)) == common | {"pretrain"}
-    assert set(campaign.sections("vmc", "h2", "net", 0)) == common | {"hamiltonian", "optimizer", "vmc"}
-    assert set(campaign.sections("evaluate", "h2", "net", 0)) == common | {"hamiltonian", "evaluate", "n_cells"}
+    assert set(campaign.sections("vmc", "h2", "net", 0)) == common | {
+        "hamiltonian",
+        "optimizer",
+        "vmc",
+    }
+    assert set(campaign.sections("evaluate", "h2", "net", 0)) == common | {
+        "hamiltonian",
+        "evaluate",
+        "n_cells",
+    }
     average = campaign.sections("twist_average", "chain", "net")
     assert (average["n_atoms"], average["n_cells"], average["seed"]) == (2, 2, 5)
     assert average["twists"][1] == {"frac": [0.25, 0.0, 0.0], "index": 1, "weight": 0.5}
-    assert campaign.sections("vmc", "chain", "net", 1)["twist"] == {"frac": [0.25, 0.0, 0.0], "index": 1}
+    assert campaign.sections("vmc", "chain", "net", 1)["twist"] == {
+        "frac": [0.25, 0.0, 0.0],
+        "index": 1,
+    }
 
 
 def test_sections_are_plain_and_do_not_depend_on_the_order_of_keys(folder):
@@ -93,12 +126,20 @@ def test_sections_are_plain_and_do_not_depend_on_the_order_of_keys(folder):
     write(folder, "methods/net.yaml", "vmc:\n  steps: 10  # ten\nansatz: {name: ferminet}\n")
     after = checked(folder)
     for stage in ("pretrain", "vmc", "evaluate"):
-        assert repr(before.sections(stage, "h2", "net", 0)) == repr(after.sections(stage, "h2", "net", 0))
-    assert fingerprint(before.sections("vmc", "h2", "net", 0)) == fingerprint(after.sections("vmc", "h2", "net", 0))
+        assert repr(before.sections(stage, "h2", "net", 0)) == repr(
+            after.sections(stage, "h2", "net", 0)
+        )
+    assert fingerprint(before.sections("vmc", "h2", "net", 0)) == fingerprint(
+        after.sections("vmc", "h2", "net", 0)
+    )
 
 
 def test_overrides_are_merged_over_the_method_for_that_material_alone(folder):
-    write(folder, "materials/h2.yaml", H2 + "overrides: {net: {vmc: {steps: 77}, precision: float64}}\n")
+    write(
+        folder,
+        "materials/h2.yaml",
+        H2 + "overrides: {net: {vmc: {steps: 77}, precision: float64}}\n",
+    )
     campaign = checked(folder)
     assert campaign.method("h2", "net").vmc.steps == 77
     assert campaign.method("h2", "net").precision == "float64"
@@ -123,35 +164,82 @@ POSITIONS = "positions_bohr: [[0, 0, 0], [1.4, 0, 0]]"
 LATTICE = "lattice_bohr: [[9, 0, 0], [0, 9, 0], [0, 0, 9]]"
 
 BAD = {
-    "unknown key": ("materials/h2.yaml", H2 + "mean_feild: {}", ["h2.yaml", "mean_feild", "'mean_field'"]),
-    "unknown nested key": ("methods/net.yaml", "vmc: {stepps: 3}", ["net.yaml", "stepps", "'steps'"]),
-    "wrong type": ("methods/net.yaml", "vmc: {steps: many}", ["net.yaml", "steps", "'many'", "an integer"]),
-    "missing unit": ("materials/h2.yaml", with_structure("positions: [[0, 0, 0], [1, 0, 0]]"),
-                     ["h2.yaml", "positions", "positions_bohr", "positions_angstrom"]),
-    "singular supercell": ("materials/h2.yaml", with_structure(f"{POSITIONS}, {LATTICE}")
-                           + "supercell: [[1, 0, 0], [1, 0, 0], [0, 0, 1]]", ["h2.yaml", "supercell"]),
-    "non-integer supercell": ("materials/h2.yaml", with_structure(f"{POSITIONS}, {LATTICE}")
-                              + "supercell: [1.5, 1, 1]", ["h2.yaml", "supercell", "1.5", "integer"]),
+    "unknown key": (
+        "materials/h2.yaml",
+        H2 + "mean_feild: {}",
+        ["h2.yaml", "mean_feild", "'mean_field'"],
+    ),
+    "unknown nested key": (
+        "methods/net.yaml",
+        "vmc: {stepps: 3}",
+        ["net.yaml", "stepps", "'steps'"],
+    ),
+    "wrong type": (
+        "methods/net.yaml",
+        "vmc: {steps: many}",
+        ["net.yaml", "steps", "'many'", "an integer"],
+    ),
+    "missing unit": (
+        "materials/h2.yaml",
+        with_structure("positions: [[0, 0, 0], [1, 0, 0]]"),
+        ["h2.yaml", "positions", "positions_bohr", "positions_angstrom"],
+    ),
+    "singular supercell": (
+        "materials/h2.yaml",
+        with_structure(f"{POSITIONS}, {LATTICE}") + "supercell: [[1, 0, 0], [1, 0, 0], [0, 0, 1]]",
+        ["h2.yaml", "supercell"],
+    ),
+    "non-integer supercell": (
+        "materials/h2.yaml",
+        with_structure(f"{POSITIONS}, {LATTICE}") + "supercell: [1.5, 1, 1]",
+        ["h2.yaml", "supercell", "1.5", "integer"],
+    ),
     "odd electron count": ("materials/h2.yaml", H2 + "charge: 1", ["h2.yaml", "spin", "1"]),
-    "atoms on top of each other": ("materials/h2.yaml",
-                                   with_structure("positions_bohr: [[0, 0, 0], [0, 0, 0.01]]"),
-                                   ["h2.yaml", "structure", "0.0100 bohr"]),
-    "unknown element": ("materials/h2.yaml",
-                        "structure: {kind: atoms, species: [Hh], positions_bohr: [[0, 0, 0]]}",
-                        ["h2.yaml", "Hh", "element"]),
-    "missing structure file": ("materials/h2.yaml", "structure: {kind: file, path: no.cif}",
-                               ["h2.yaml", "no.cif"]),
-    "unreadable structure file": ("materials/h2.yaml", "structure: {kind: file, path: h2.yaml, format: cif}",
-                                  ["h2.yaml", "cannot read the structure file"]),
-    "twist outside range": ("materials/chain.yaml", CHAIN.replace("{grid: [4, 1, 1]}", "{points: [[0.7, 0, 0]]}"),
-                            ["chain.yaml", "points", "0.7", "(-1/2, 1/2]"]),
-    "unknown ansatz": ("methods/net.yaml", "ansatz: {name: fermionet}", ["net.yaml", "fermionet", "'ferminet'"]),
-    "target error of zero": ("methods/net.yaml", "evaluate: {target_error_ha_per_cell: 0}",
-                             ["net.yaml", "target_error_ha_per_cell", "above 0"]),
-    "negative target error": ("methods/net.yaml", "evaluate: {target_error_ha_per_cell: -1e-3}",
-                              ["net.yaml", "target_error_ha_per_cell", "above 0"]),
-    "duplicate material": ("campaign.yaml", "runs:\n  h2: [net]\n  h2: [slater]",
-                           ["campaign.yaml, line 3", "'h2'", "twice", "line 2"]),
+    "atoms on top of each other": (
+        "materials/h2.yaml",
+        with_structure("positions_bohr: [[0, 0, 0], [0, 0, 0.01]]"),
+        ["h2.yaml", "structure", "0.0100 bohr"],
+    ),
+    "unknown element": (
+        "materials/h2.yaml",
+        "structure: {kind: atoms, species: [Hh], positions_bohr: [[0, 0, 0]]}",
+        ["h2.yaml", "Hh", "element"],
+    ),
+    "missing structure file": (
+        "materials/h2.yaml",
+        "structure: {kind: file, path: no.cif}",
+        ["h2.yaml", "no.cif"],
+    ),
+    "unreadable structure file": (
+        "materials/h2.yaml",
+        "structure: {kind: file, path: h2.yaml, format: cif}",
+        ["h2.yaml", "cannot read the structure file"],
+    ),
+    "twist outside range": (
+        "materials/chain.yaml",
+        CHAIN.replace("{grid: [4, 1, 1]}", "{points: [[0.7, 0, 0]]}"),
+        ["chain.yaml", "points", "0.7", "(-1/2, 1/2]"],
+    ),
+    "unknown ansatz": (
+        "methods/net.yaml",
+        "ansatz: {name: fermionet}",
+        ["net.yaml", "fermionet", "'ferminet'"],
+    ),
+    "target error of zero": (
+        "methods/net.yaml",
+        "evaluate: {target_error_ha_per_cell: 0}",
+        ["net.yaml", "target_error_ha_per_cell", "above 0"],
+    ),
+    "negative target error": (
+        "methods/net.yaml",
+        "evaluate: {target_error_ha_per_cell: -1e-3}",
+        ["net.yaml", "target_error_ha_per_cell", "above 0"],
+    ),
+    "duplicate material": (
+        "campaign.yaml",
+        "runs:\n  h2: [net]\n  h2: [slater]",
+        ["campaign.yaml, line 3", "'h2'", "twice", "line 2"],
+    ),
     "duplicate file": ("materials/h2.yml", H2, ["h2.yml", "duplicate", "h2.yaml"]),
     "bad file name": ("materials/H_2.yaml", H2, ["H_2.yaml", "small letters"]),
     "reserved name": ("materials/report.yaml", H2, ["report.yaml", "target"]),
@@ -160,17 +248,42 @@ BAD = {
     "method listed twice": ("campaign.yaml", "runs: {h2: [net, net]}", ["campaign.yaml", "twice"]),
     "no list of methods": ("campaign.yaml", "runs: {h2: net}", ["campaign.yaml", "'h2'", "a list"]),
     "no runs": ("campaign.yaml", "runs: {}", ["campaign.yaml", "no runs"]),
-    "unknown method in overrides": ("materials/h2.yaml", H2 + "overrides: {nett: {}}",
-                                    ["h2.yaml", "overrides", "nett", "'net'"]),
-    "bad override": ("materials/h2.yaml", H2 + "overrides: {net: {vmc: {stepps: 3}}}",
-                     ["h2.yaml", "overrides", "net", "stepps", "'steps'"]),
-    "override that is no section": ("materials/h2.yaml", H2 + "overrides: {net: 3}", ["h2.yaml", "overrides"]),
-    "syntax error": ("materials/h2.yaml", "structure:\n  kind: atoms\n bad", ["h2.yaml, line 3", "YAML"]),
-    "duplicate key": ("methods/net.yaml", "vmc: {steps: 1}\nansatz: {}\nvmc: {steps: 2}",
-                      ["net.yaml, line 3", "'vmc'", "line 1"]),
+    "unknown method in overrides": (
+        "materials/h2.yaml",
+        H2 + "overrides: {nett: {}}",
+        ["h2.yaml", "overrides", "nett", "'net'"],
+    ),
+    "bad override": (
+        "materials/h2.yaml",
+        H2 + "overrides: {net: {vmc: {stepps: 3}}}",
+        ["h2.yaml", "overrides", "net", "stepps", "'steps'"],
+    ),
+    "override that is no section": (
+        "materials/h2.yaml",
+        H2 + "overrides: {net: 3}",
+        ["h2.yaml", "overrides"],
+    ),
+    "syntax error": (
+        "materials/h2.yaml",
+        "structure:\n  kind: atoms\n bad",
+        ["h2.yaml, line 3", "YAML"],
+    ),
+    "duplicate key": (
+        "methods/net.yaml",
+        "vmc: {steps: 1}\nansatz: {}\nvmc: {steps: 2}",
+        ["net.yaml, line 3", "'vmc'", "line 1"],
+    ),
     "empty file": ("methods/net.yaml", "# nothing\n", ["net.yaml", "no keys"]),
-    "real orbitals at a twist": ("methods/net.yaml", "ansatz: {number: real}", ["net.yaml", "chain", "complex"]),
-    "seed below zero": ("campaign.yaml", "seed: -1\nruns: {h2: [net]}", ["campaign.yaml", "seed", "at least 0"]),
+    "real orbitals at a twist": (
+        "methods/net.yaml",
+        "ansatz: {number: real}",
+        ["net.yaml", "chain", "complex"],
+    ),
+    "seed below zero": (
+        "campaign.yaml",
+        "seed: -1\nruns: {h2: [net]}",
+        ["campaign.yaml", "seed", "at least 0"],
+    ),
 }
 
 

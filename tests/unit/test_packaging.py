@@ -41,7 +41,9 @@ def direct(*groups):
 def imported(path):
     """Returns the top-level names a file imports."""
     nodes = list(ast.walk(ast.parse(path.read_text())))
-    plain = {alias.name.split(".")[0] for n in nodes if isinstance(n, ast.Import) for alias in n.names}
+    plain = {
+        alias.name.split(".")[0] for n in nodes if isinstance(n, ast.Import) for alias in n.names
+    }
     return plain | {n.module.split(".")[0] for n in nodes if isinstance(n, ast.ImportFrom)}
 
 
@@ -60,7 +62,9 @@ def test_the_gpu_extra_is_an_extra_of_a_locked_package():
 def test_conda_has_the_same_pins():
     dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     [pip] = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
-    assert pins(pip) == {name: lock()[name] for name in direct(PROJECT["dependencies"], EXTRAS["dev"])}
+    assert pins(pip) == {
+        name: lock()[name] for name in direct(PROJECT["dependencies"], EXTRAS["dev"])
+    }
     assert "python=3.11" in dependencies
     assert Version("3.11") in Requirement(f"python{PROJECT['requires-python']}").specifier
 

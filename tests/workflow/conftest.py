@@ -70,11 +70,17 @@ CAMPAIGN = """
     """
 
 RULES = {
-    "building the simulation cell": "structure", "mean field at": "mean_field",
-    "pretraining": "pretrain", "optimising": "vmc", "evaluating": "evaluate",
-    "averaging": "twist_average", "drawing the training": "training_figure",
-    "drawing the energy": "twist_figure", "drawing the comparison": "literature_figure",
-    "collecting": "tables", "writing the report": "report",
+    "building the simulation cell": "structure",
+    "mean field at": "mean_field",
+    "pretraining": "pretrain",
+    "optimising": "vmc",
+    "evaluating": "evaluate",
+    "averaging": "twist_average",
+    "drawing the training": "training_figure",
+    "drawing the energy": "twist_figure",
+    "drawing the comparison": "literature_figure",
+    "collecting": "tables",
+    "writing the report": "report",
 }
 """Messages of the rules, which a dry run prints instead of their names."""
 
@@ -102,16 +108,34 @@ class Project:
     def snakemake(self, *arguments: str, timeout: int = 600) -> subprocess.CompletedProcess:
         """Runs Snakemake with the local profile."""
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--profile",
-             str(ROOT / "profiles/local"), "--directory", str(self.folder), *arguments],
-            capture_output=True, text=True, timeout=timeout, cwd=self.folder, check=False,
-            env=os.environ | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(self.folder / ".cache")})
+            [
+                sys.executable,
+                "-m",
+                "snakemake",
+                "--snakefile",
+                str(ROOT / "Snakefile"),
+                "--profile",
+                str(ROOT / "profiles/local"),
+                "--directory",
+                str(self.folder),
+                *arguments,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=self.folder,
+            check=False,
+            env=os.environ
+            | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(self.folder / ".cache")},
+        )
 
     def plan(self, *arguments: str) -> set[tuple[str, str]]:
         """Returns the (rule, material) of every job a dry run would start; "" for the campaign."""
         done = self.snakemake("-n", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
-        return {_job(line) for line in re.findall(r"^Job \d+: (.*)$", done.stdout + done.stderr, re.M)}
+        return {
+            _job(line) for line in re.findall(r"^Job \d+: (.*)$", done.stdout + done.stderr, re.M)
+        }
 
     def refused(self) -> str:
         """Returns the message of a campaign that must not start."""
@@ -143,7 +167,9 @@ def finished_folder(tmp_path_factory) -> Path:
     made = Project(tmp_path_factory.mktemp("finished"))
     project.__wrapped__(made.folder)
     listed = made.snakemake("--summary")
-    outputs = [line.split("\t")[0] for line in listed.stdout.splitlines() if line.startswith("results/")]
+    outputs = [
+        line.split("\t")[0] for line in listed.stdout.splitlines() if line.startswith("results/")
+    ]
     assert len(outputs) > 20, listed.stderr
     for output in outputs:
         made.write(output, output)

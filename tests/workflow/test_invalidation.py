@@ -41,12 +41,16 @@ def test_a_number_of_the_evaluate_section_repeats_the_evaluation(finished):
 
 def test_an_override_repeats_the_material_it_stands_in(finished):
     text = "literature:"
-    finished.edit("materials/h2.yaml", text, f"overrides:\n  net:\n    vmc:\n      steps: 6\n{text}")
+    finished.edit(
+        "materials/h2.yaml", text, f"overrides:\n  net:\n    vmc:\n      steps: 6\n{text}"
+    )
     assert finished.plan() == h2("vmc", "evaluate", "twist_average")
 
 
 def test_an_override_of_another_method_repeats_no_calculation(finished):
-    finished.edit("materials/h2.yaml", "literature:", "overrides: {bare: {precision: float32}}\nliterature:")
+    finished.edit(
+        "materials/h2.yaml", "literature:", "overrides: {bare: {precision: float32}}\nliterature:"
+    )
     assert finished.plan() <= {("report", "")}
 
 
@@ -66,7 +70,9 @@ def test_a_literature_value_repeats_the_comparison_alone(finished):
 
 
 def test_a_new_twist_grid_repeats_what_it_must(finished):
-    finished.edit("materials/chain.yaml", "grid: [2, 1, 1]", "grid: [2, 1, 1]\n  shift: [0.5, 0, 0]")
+    finished.edit(
+        "materials/chain.yaml", "grid: [2, 1, 1]", "grid: [2, 1, 1]\n  shift: [0.5, 0, 0]"
+    )
     # +1/4 and -1/4 fold onto each other: one twist, and nothing to draw over twists.
     assert finished.plan() == chain("mean_field", *TRAINING) - CHAIN_FIGURES
 
@@ -88,7 +94,9 @@ def test_a_seed_repeats_everything_random(finished):
 
 
 def test_a_new_material_runs_alone(finished):
-    finished.write("materials/he.yaml", "structure: {kind: atoms, species: [He], positions_bohr: [[0, 0, 0]]}")
+    finished.write(
+        "materials/he.yaml", "structure: {kind: atoms, species: [He], positions_bohr: [[0, 0, 0]]}"
+    )
     finished.edit("campaign.yaml", "  chain:", "  he: [bare]\n  chain:")
     planned = finished.plan()
     assert {m for _, m in planned} == {"he", ""}
@@ -99,4 +107,6 @@ def test_a_target_runs_one_material(project):
 
 
 def test_a_stage_target_stops_there(project):
-    assert project.plan("mean_fields") == {(r, m) for r in ("structure", "mean_field") for m in ("h2", "chain")}
+    assert project.plan("mean_fields") == {
+        (r, m) for r in ("structure", "mean_field") for m in ("h2", "chain")
+    }

@@ -1,12 +1,12 @@
-"""A whole campaign in miniature: a molecule and a two-electron cell at two twists, report included."""
+"""A whole campaign in miniature: a molecule, and a two-electron cell at two twists."""
 
 import re
 
 import pytest
 
 from engine.io import hdf5, table
-
-from tests.workflow.conftest import Project, project as make_project
+from tests.workflow.conftest import Project
+from tests.workflow.conftest import project as make_project
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +25,22 @@ def test_one_row_for_each_material_and_method(run: Project):
         assert row["error_ha_per_cell"] > 0
         assert row["hours"] > 0
         assert row["kinetic_ha_per_cell"] + row["potential_ha_per_cell"] == pytest.approx(
-            row["energy_ha_per_cell"], abs=1e-4)
-    assert rows[0]["difference_ha_per_cell"] == pytest.approx(rows[0]["energy_ha_per_cell"] + 1.1744757)
+            row["energy_ha_per_cell"], abs=1e-4
+        )
+    assert rows[0]["difference_ha_per_cell"] == pytest.approx(
+        rows[0]["energy_ha_per_cell"] + 1.1744757
+    )
 
 
 def test_the_average_is_that_of_the_twists(run: Project):
-    twists = [t for t in table.read(run.folder / "results/tables/twists.csv") if t["material"] == "chain"]
+    twists = [
+        t for t in table.read(run.folder / "results/tables/twists.csv") if t["material"] == "chain"
+    ]
     row = table.read(run.folder / "results/chain/bare/energy.csv")[0]
     assert [t["weight"] for t in twists] == [0.5, 0.5]
-    assert row["energy_ha_per_cell"] == pytest.approx(sum(t["energy_ha_per_cell"] for t in twists) / 2)
+    assert row["energy_ha_per_cell"] == pytest.approx(
+        sum(t["energy_ha_per_cell"] for t in twists) / 2
+    )
     result = hdf5.read(run.folder / "results/chain/bare/twist-001/evaluate/result.h5", "energy")
     assert result.attributes["twist"] == [0.5, 0.0, 0.0]
     assert result.attributes["energy_ha"] / 2 == pytest.approx(twists[1]["energy_ha_per_cell"])

@@ -22,8 +22,13 @@ def test_lint(shipped):
 
 def test_the_whole_campaign_dry_runs(shipped):
     planned = shipped.plan()
-    assert {("structure", "diamond"), ("vmc", "lih-cell-twists"), ("twist_figure", "h4-chain"),
-            ("literature_figure", ""), ("report", "")} <= planned
+    assert {
+        ("structure", "diamond"),
+        ("vmc", "lih-cell-twists"),
+        ("twist_figure", "h4-chain"),
+        ("literature_figure", ""),
+        ("report", ""),
+    } <= planned
 
 
 def test_the_demo_dry_runs(shipped):
@@ -40,7 +45,9 @@ def test_bad_input_stops_before_any_job_with_the_message_alone(project):
 
 def test_an_edited_structure_file_repeats_the_material(project):
     project.write("materials/h2.xyz", "2\n\nH 0 0 0\nH 0.74 0 0\n")
-    project.write("materials/h2.yaml", "structure: {kind: file, path: h2.xyz}\nmean_field: {basis: sto-3g}\n")
+    project.write(
+        "materials/h2.yaml", "structure: {kind: file, path: h2.xyz}\nmean_field: {basis: sto-3g}\n"
+    )
     done = project.snakemake("results/h2/system.h5")
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.plan("results/h2/system.h5") == set()

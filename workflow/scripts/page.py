@@ -16,10 +16,12 @@ from engine import __version__
 from engine.stage.show import compact, sigma
 
 CAPTIONS = {
-    "training": "Optimisation: running median of the energy with its error band; the diamond is the "
-                "evaluation with frozen parameters, which is the result.",
-    "twists": "Energy over the zone of boundary phases, the weighted average and its error.",
-    "literature": "Difference to the literature per atom; grey where the published value has an uncertainty.",
+    "training": "Optimisation. Above: running median of the energy with its error band; the "
+    "diamond is the evaluation with frozen parameters, which is the result. Below: distance of "
+    "each twist to its own result, linear up to 1 mHa and logarithmic beyond.",
+    "twists": "Energy over the zone of boundary phases, its weighted average and error.",
+    "literature": "Difference to the literature per atom, with its error; grey where the "
+    "published value has an uncertainty that can be seen.",
 }
 MISSING = "–"
 
@@ -32,7 +34,7 @@ class Content:
         title: The campaign's description.
         energies: Rows of `energies.csv`.
         twists: Rows of `twists.csv`.
-        runs: Per run: material, method, their descriptions and settings.
+        runs: Per run: material, method, and the configuration of both.
         figures: SVG files, `.../<material>/<method>/<figure>.svg` or `.../literature.svg`.
     """
 
@@ -47,15 +49,27 @@ def render(content: Content, *, template: str | Path, target: str | Path) -> Non
     """Fills the template and writes the page atomically."""
     template, target = Path(template), Path(target)
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True)
+        loader=jinja2.FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"number": number, "mha": mha, "yaml": as_yaml}
     page = environment.get_template(template.name).render(
-        title=content.title or "Psilattice campaign", version=__version__,
-        summary=[dict(row) | {"text": compact(row["energy_ha_per_cell"], row["error_ha_per_cell"]),
-                              "sigma": sigma(row)} for row in content.energies],
+        title=content.title or "Psilattice campaign",
+        version=__version__,
+        summary=[
+            dict(row)
+            | {
+                "text": compact(row["energy_ha_per_cell"], row["error_ha_per_cell"]),
+                "sigma": sigma(row),
+            }
+            for row in content.energies
+        ],
         overview=[image(path) for path in content.figures if Path(path).stem == "literature"],
-        sections=[_section(content, row) for row in content.energies])
+        sections=[_section(content, row) for row in content.energies],
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     temporary.write_text(page, encoding="utf-8")
@@ -66,10 +80,15 @@ def _section(content: Content, row: Mapping[str, Any]) -> dict[str, Any]:
     name = (row["material"], row["method"])
     run = next(r for r in content.runs if (r["material"], r["method"]) == name)
     return {
-        "row": row, "run": run, "anchor": f"{row['material']}.{row['method']}",
+        "row": row,
+        "run": run,
+        "anchor": f"{row['material']}.{row['method']}",
         "text": compact(row["energy_ha_per_cell"], row["error_ha_per_cell"]),
-        "twists": [dict(t) | {"text": compact(t["energy_ha_per_cell"], t["error_ha_per_cell"])}
-                   for t in content.twists if (t["material"], t["method"]) == name],
+        "twists": [
+            dict(t) | {"text": compact(t["energy_ha_per_cell"], t["error_ha_per_cell"])}
+            for t in content.twists
+            if (t["material"], t["method"]) == name
+        ],
         "figures": [image(path) for path in content.figures if Path(path).parts[-3:-1] == name],
     }
 
@@ -97,7 +116,9 @@ def mha(value: float | None, form: str = "+.2f") -> str:
 
 def as_yaml(value: Any) -> str:
     """Returns settings as the YAML they came from, without the keys left out there."""
-    return yaml.safe_dump(_given(value), sort_keys=False, default_flow_style=None, allow_unicode=True)
+    return yaml.safe_dump(
+        _given(value), sort_keys=False, default_flow_style=None, allow_unicode=True
+    )
 
 
 def _given(value: Any) -> Any:

@@ -27,10 +27,19 @@ def literature_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     for y, (row, factor) in enumerate(zip(rows, scale, strict=True)):
         _interval(ax, row, factor, y)
         colour = style.CYCLE[methods.index(row["method"]) % len(style.CYCLE)]
-        ax.errorbar(factor * row["difference_ha_per_cell"], y, xerr=factor * row["error_ha_per_cell"],
-                    fmt="o", color=colour, capsize=2.5, markersize=5)
+        ax.errorbar(
+            factor * row["difference_ha_per_cell"],
+            y,
+            xerr=factor * row["error_ha_per_cell"],
+            fmt="o",
+            color=colour,
+            capsize=2.5,
+            markersize=5,
+        )
     ax.axvline(0, color="black", linewidth=0.8)
-    largest = max(abs(f * row["difference_ha_per_cell"]) for row, f in zip(rows, scale, strict=True))
+    largest = max(
+        abs(f * row["difference_ha_per_cell"]) for row, f in zip(rows, scale, strict=True)
+    )
     if largest > 4 * LINEAR_MHA:
         ax.set_xscale("symlog", linthresh=LINEAR_MHA)
         style.plain_numbers(ax.xaxis)
@@ -48,5 +57,10 @@ def _interval(ax, row: Mapping[str, Any], factor: float, y: int) -> None:
     """Shades the uncertainty of the literature value."""
     uncertainty = row.get("literature_error_ha_per_cell")
     if uncertainty:
-        ax.fill_betweenx([y - 0.3, y + 0.3], -factor * uncertainty, factor * uncertainty, color="0.85",
-                         linewidth=0)
+        ax.fill_betweenx(
+            [y - 0.3, y + 0.3],
+            -factor * uncertainty,
+            factor * uncertainty,
+            color="0.85",
+            linewidth=0,
+        )

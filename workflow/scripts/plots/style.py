@@ -16,7 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
-    "#0072B2", "#D55E00", "#009E73", "#AA4499", "#56B4E9", "#882255")
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#AA4499",
+    "#56B4E9",
+    "#882255",
+)
 """After M. Okabe and K. Ito's palette for all kinds of colour vision."""
 
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED)
@@ -24,11 +30,23 @@ LITERATURE = {"color": "black", "linestyle": (0, (1, 1.5)), "linewidth": 1.2}
 MEAN_FIELD = {"color": "0.5", "linestyle": (0, (5, 2)), "linewidth": 1.1}
 
 SETTINGS = {
-    "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8,
-    "font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False,
-    "axes.linewidth": 0.8, "xtick.direction": "out", "ytick.direction": "out",
-    "lines.linewidth": 1.4, "legend.frameon": False, "savefig.dpi": 300, "figure.dpi": 150,
-    "svg.fonttype": "path", "svg.hashsalt": "psilattice", "axes.formatter.useoffset": False,
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "xtick.direction": "out",
+    "ytick.direction": "out",
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "savefig.dpi": 300,
+    "figure.dpi": 150,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "psilattice",
+    "axes.formatter.useoffset": False,
 }
 
 WIDTH_INCH = 5.2
@@ -43,8 +61,9 @@ def axes(height_inch: float = 3.2) -> tuple[Figure, Axes]:
 def panels() -> tuple[Figure, tuple[Axes, Axes]]:
     """Returns two panels over a common x axis, the upper one twice as high."""
     plt.rcParams.update(SETTINGS)
-    return plt.subplots(2, 1, figsize=(WIDTH_INCH, 4.6), height_ratios=[2, 1], sharex=True,
-                        layout="constrained")
+    return plt.subplots(
+        2, 1, figsize=(WIDTH_INCH, 4.6), height_ratios=[2, 1], sharex=True, layout="constrained"
+    )
 
 
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:

@@ -1,4 +1,4 @@
-"""The training curve: the energy against the optimisation step, and how far it still is from the result."""
+"""The training curve: the energy against the optimisation step, and its distance to the result."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ Curve = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Step, energy and error, hartree per primitive cell."""
 
 
-def training_figure(traces: Sequence[Trace], energy: Mapping[str, Any],
-                    twists: Sequence[Mapping[str, Any]]) -> Figure:
+def training_figure(
+    traces: Sequence[Trace], energy: Mapping[str, Any], twists: Sequence[Mapping[str, Any]]
+) -> Figure:
     """Draws the twist-averaged energy above, the distance of every twist to its result below.
 
     Args:
@@ -52,9 +53,14 @@ def average(traces: Sequence[Trace], weights: Sequence[float]) -> Trace:
     """Returns the weighted average of the traces of all twists, step by step."""
     count = min(len(trace["step"]) for trace in traces)
     w = np.asarray(weights)[:, None] / np.sum(weights)
-    energy, error = (np.array([trace[name][:count] for trace in traces]) for name in ("energy_ha", "error_ha"))
-    return {"step": traces[0]["step"][:count], "energy_ha": np.sum(w * energy, axis=0),
-            "error_ha": np.sqrt(np.sum((w * error) ** 2, axis=0))}
+    energy, error = (
+        np.array([trace[name][:count] for trace in traces]) for name in ("energy_ha", "error_ha")
+    )
+    return {
+        "step": traces[0]["step"][:count],
+        "energy_ha": np.sum(w * energy, axis=0),
+        "error_ha": np.sqrt(np.sum((w * error) ** 2, axis=0)),
+    }
 
 
 def running(trace: Trace, n_cells: int) -> Curve:
@@ -68,7 +74,9 @@ def running(trace: Trace, n_cells: int) -> Curve:
     chunks = np.array_split(np.arange(count), windows)
     step = np.array([trace["step"][i].mean() for i in chunks])
     median = np.array([np.median(trace["energy_ha"][i]) for i in chunks]) / n_cells
-    error = np.array([np.sqrt(np.mean(trace["error_ha"][i] ** 2) / len(i)) for i in chunks]) / n_cells
+    error = (
+        np.array([np.sqrt(np.mean(trace["error_ha"][i] ** 2) / len(i)) for i in chunks]) / n_cells
+    )
     return step, median, error
 
 
@@ -77,9 +85,12 @@ def limits(medians: np.ndarray, energy: Mapping[str, Any]) -> tuple[float, float
 
     The first steps of a training may be far off; they may leave the figure.
     """
-    lines = [energy.get("literature_ha_per_cell"), energy["mean_field_ha_per_cell"],
-             energy["energy_ha_per_cell"]]
-    values = [*medians[len(medians) // 2:], *(v for v in lines if v is not None)]
+    lines = [
+        energy.get("literature_ha_per_cell"),
+        energy["mean_field_ha_per_cell"],
+        energy["energy_ha_per_cell"],
+    ]
+    values = [*medians[len(medians) // 2 :], *(v for v in lines if v is not None)]
     low, high = min(values), max(values)
     margin = MARGIN * max(high - low, 1e-3)
     return low - margin, high + 2 * margin
@@ -93,18 +104,33 @@ def _draw_energy(ax: Axes, curve: Curve, energy: Mapping[str, Any]) -> None:
     ax.axhline(energy["mean_field_ha_per_cell"], **style.MEAN_FIELD, label="mean field")
     if energy.get("literature_ha_per_cell") is not None:
         ax.axhline(energy["literature_ha_per_cell"], **style.LITERATURE, label="literature")
-    ax.errorbar(1.03 * step[-1], energy["energy_ha_per_cell"], yerr=energy["error_ha_per_cell"],
-                color=style.ORANGE, marker="D", linestyle="none", markersize=4.5, capsize=2,
-                label="result, parameters frozen")
+    ax.errorbar(
+        1.03 * step[-1],
+        energy["energy_ha_per_cell"],
+        yerr=energy["error_ha_per_cell"],
+        color=style.ORANGE,
+        marker="D",
+        linestyle="none",
+        markersize=4.5,
+        capsize=2,
+        label="result, parameters frozen",
+    )
 
 
 def _draw_distance(ax: Axes, curve: Curve, row: Mapping[str, Any], k: int, count: int) -> None:
     step, median, error = curve
     colour = style.CYCLE[k % len(style.CYCLE)] if count > 1 else style.BLUE
     mha = 1e3 * (median - row["energy_ha_per_cell"])
-    ax.plot(step, mha, color=colour, linewidth=1.1,
-            label=f"twist {twist_label(row)}" if count > 1 else None)
-    ax.fill_between(step, mha - 1e3 * error, mha + 1e3 * error, color=colour, alpha=0.2, linewidth=0)
+    ax.plot(
+        step,
+        mha,
+        color=colour,
+        linewidth=1.1,
+        label=f"twist {twist_label(row)}" if count > 1 else None,
+    )
+    ax.fill_between(
+        step, mha - 1e3 * error, mha + 1e3 * error, color=colour, alpha=0.2, linewidth=0
+    )
 
 
 def twist_label(row: Mapping[str, Any]) -> str:

@@ -29,8 +29,15 @@ def twist_figure(energy: Mapping[str, Any], twists: Sequence[Mapping[str, Any]])
     ax.axhline(level, color=style.BLUE, linewidth=1.1, label="weighted average")
     if energy.get("literature_ha_per_cell") is not None:
         ax.axhline(energy["literature_ha_per_cell"], **style.LITERATURE, label="literature")
-    ax.plot(x, [row["mean_field_ha_per_cell"] for row in twists], "s", color="0.5", markersize=5,
-            markerfacecolor="none", label="mean field")
+    ax.plot(
+        x,
+        [row["mean_field_ha_per_cell"] for row in twists],
+        "s",
+        color="0.5",
+        markersize=5,
+        markerfacecolor="none",
+        label="mean field",
+    )
     _points(ax, x, twists)
     _label_axis(ax, x, twists, direction)
     ax.set_ylabel("energy (hartree / primitive cell)")
@@ -57,16 +64,31 @@ def _points(ax: Axes, x: np.ndarray, twists: Sequence[Mapping[str, Any]]) -> Non
     values = np.array([row["energy_ha_per_cell"] for row in twists])
     errors = np.array([row["error_ha_per_cell"] for row in twists])
     ax.errorbar(x, values, yerr=errors, fmt="none", ecolor=style.ORANGE, capsize=2.5, zorder=3)
-    ax.scatter(x, values, s=90 * weights / weights.max(), color=style.ORANGE, edgecolor="white",
-               linewidth=0.6, zorder=4, label="twist (area: weight)")
+    ax.scatter(
+        x,
+        values,
+        s=90 * weights / weights.max(),
+        color=style.ORANGE,
+        edgecolor="white",
+        linewidth=0.6,
+        zorder=4,
+        label="twist (area: weight)",
+    )
 
 
-def _label_axis(ax: Axes, x: np.ndarray, twists: Sequence[Mapping[str, Any]], direction: int | None) -> None:
+def _label_axis(
+    ax: Axes, x: np.ndarray, twists: Sequence[Mapping[str, Any]], direction: int | None
+) -> None:
     if direction is not None:
         ax.set_xlabel(f"twist along reciprocal vector {direction + 1} of the simulation cell")
         ax.set_xlim(min(0, x.min()) - 0.03, max(0.5, x.max()) + 0.03)
         return
     ax.set_xlabel("twist (fractions of the simulation cell's reciprocal vectors)")
     every = -(-len(twists) // MAX_LABELS)
-    ax.set_xticks(x[::every], [twist_label(row) for row in twists[::every]], rotation=30, ha="right",
-                  fontsize=7)
+    ax.set_xticks(
+        x[::every],
+        [twist_label(row) for row in twists[::every]],
+        rotation=30,
+        ha="right",
+        fontsize=7,
+    )
