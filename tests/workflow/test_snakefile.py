@@ -53,3 +53,15 @@ def test_an_edited_structure_file_repeats_the_material(project):
     assert project.plan("results/h2/system.h5") == set()
     project.write("materials/h2.xyz", "2\n\nH 0 0 0\nH 0.75 0 0\n")
     assert project.plan("results/h2/system.h5") == {("structure", "h2")}
+
+
+def test_what_stops_a_job_is_in_its_log_and_on_the_screen(project):
+    project.edit("materials/h2.yaml", "sto-3g", "sto-3h")
+    done = project.snakemake("--retries", "0", "results/h2/mean_field/scf/twist-000.h5")
+    assert done.returncode != 0
+    for text in (
+        (project.folder / "logs/h2/mean_field/scf/twist-000.log").read_text(),
+        done.stdout + done.stderr,
+    ):
+        assert "basis" in text and "'sto-3h'" in text and "remedy:" in text
+    assert not (project.folder / "results/h2/mean_field/scf/twist-000.h5").exists()

@@ -23,8 +23,16 @@ rule tables:
         energies=per_run("results/{material}/{method}/energy.csv"),
         twists=per_run("results/{material}/{method}/twists.csv"),
     output:
-        energies="results/tables/energies.csv",
-        twists="results/tables/twists.csv",
+        energies=report(
+            "results/tables/energies.csv",
+            category="Tables",
+            labels={"table": "energies"},
+        ),
+        twists=report(
+            "results/tables/twists.csv",
+            category="Tables",
+            labels={"table": "twists"},
+        ),
     log:
         "logs/tables.log",
     conda:

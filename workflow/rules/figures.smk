@@ -7,7 +7,11 @@ rule training_figure:
         energy="results/{material}/{method}/energy.csv",
         twists="results/{material}/{method}/twists.csv",
     output:
-        svg="results/figures/{material}/{method}/training.svg",
+        svg=report(
+            "results/figures/{material}/{method}/training.svg",
+            category="Figures",
+            labels={"material": "{material}", "method": "{method}", "figure": "training"},
+        ),
         png="results/figures/{material}/{method}/training.png",
     log:
         "logs/figures/{material}/{method}/training.log",
@@ -24,7 +28,11 @@ rule twist_figure:
         energy="results/{material}/{method}/energy.csv",
         twists="results/{material}/{method}/twists.csv",
     output:
-        svg="results/figures/{material}/{method}/twists.svg",
+        svg=report(
+            "results/figures/{material}/{method}/twists.svg",
+            category="Figures",
+            labels={"material": "{material}", "method": "{method}", "figure": "twists"},
+        ),
         png="results/figures/{material}/{method}/twists.png",
     log:
         "logs/figures/{material}/{method}/twists.log",
@@ -40,7 +48,11 @@ rule literature_figure:
     input:
         energies="results/tables/energies.csv",
     output:
-        svg="results/figures/literature.svg",
+        svg=report(
+            "results/figures/literature.svg",
+            category="Figures",
+            labels={"material": "all", "method": "all", "figure": "literature"},
+        ),
         png="results/figures/literature.png",
     log:
         "logs/figures/literature.log",

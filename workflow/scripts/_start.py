@@ -1,5 +1,6 @@
 """What every script does first: the engine importable, threads bounded, the log open."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -15,8 +16,17 @@ def start(snakemake) -> None:
     threads = str(snakemake.threads)
     os.environ["NPROC"] = threads
     os.environ.setdefault("OMP_NUM_THREADS", threads)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1")
 
     from engine import log
 
     log.to_file(snakemake.log[0])
+    sys.excepthook = _log_failure
+
+
+def _log_failure(kind, error, trace) -> None:
+    """Puts what stopped the job into its log: the message of our own errors, else the traceback."""
+    from engine.errors import PsilatticeError
+
+    expected = isinstance(error, PsilatticeError)
+    details = None if expected else (kind, error, trace)
+    logging.getLogger("engine").critical("%s: %s", kind.__name__, error, exc_info=details)
