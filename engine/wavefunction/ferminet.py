@@ -14,7 +14,7 @@ from engine.config import AnsatzConfig
 from engine.system.system import System
 from engine.types import Wavefunction
 from engine.wavefunction import features
-from engine.wavefunction.layers import dense, residual, species_means
+from engine.wavefunction.layers import Dense, residual, species_means
 from engine.wavefunction.network import network
 
 
@@ -49,19 +49,20 @@ class FermiNet(nn.Module):
         for layer in range(self.layers):
             one = self._particles(layer, one, pair, means)
             if layer + 1 < self.layers:
-                update = dense(self.pair_width, self.dtype, f"pair_{layer}")(pair)
+                update = Dense(self.pair_width, self.dtype, name=f"pair_{layer}")(pair)
                 pair = residual(pair, jnp.tanh(update))
         return one
 
     def _particles(self, layer: int, one: Array, pair: Array, means: Array) -> Array:
         near = jnp.einsum("sj,ijf->isf", means, pair).reshape(one.shape[0], -1)
-        local = dense(self.width, self.dtype, f"one_{layer}")(jnp.concatenate([one, near], axis=-1))
-        shared = dense(self.width, self.dtype, f"mean_{layer}", bias=False)((means @ one).ravel())
+        local = Dense(self.width, self.dtype, name=f"one_{layer}")(jnp.concatenate([one, near], -1))
+        mean = Dense(self.width, self.dtype, bias=False, name=f"mean_{layer}")
+        shared = mean((means @ one).ravel())
         return residual(one, jnp.tanh(local + shared))
 
     def _alone(self, one: Array) -> Array:
         for layer in range(self.layers):
-            one = residual(one, jnp.tanh(dense(self.width, self.dtype, f"one_{layer}")(one)))
+            one = residual(one, jnp.tanh(Dense(self.width, self.dtype, name=f"one_{layer}")(one)))
         return one
 
 

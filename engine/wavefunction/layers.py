@@ -7,6 +7,7 @@ lose its Kronecker factors.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -17,9 +18,31 @@ from engine.system.system import System
 from engine.wavefunction.features import species_indicator
 
 
-def dense(features: int, dtype, name: str, *, bias: bool = True, **kwargs) -> nn.Dense:
-    """Returns an affine map on the last axis with parameters of the given dtype."""
-    return nn.Dense(features, use_bias=bias, param_dtype=dtype, name=name, **kwargs)
+class Dense(nn.Module):
+    """x W + b on the last axis.
+
+    The bias is added by plain broadcasting: KFAC then puts it into the same block as W, which
+    it does not for flax's own `Dense`.
+
+    Attributes:
+        features: Length of the result's last axis.
+        dtype: Of the parameters.
+        bias: Whether there is a b.
+        kernel: Initialiser of W.
+    """
+
+    features: int
+    dtype: jnp.dtype
+    bias: bool = True
+    kernel: Callable = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """Maps (..., f) to (..., features)."""
+        y = x @ self.param("kernel", self.kernel, (x.shape[-1], self.features), self.dtype)
+        if not self.bias:
+            return y
+        return y + self.param("bias", nn.initializers.zeros, (self.features,), self.dtype)
 
 
 def residual(x: Array, update: Array) -> Array:
@@ -57,10 +80,14 @@ class SelfAttention(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """Maps (n, width) to (n, width)."""
-        n, size = x.shape[0], self.width // self.heads
-        linear = functools.partial(dense, self.width, self.dtype, bias=False)
-        query, key, value = (linear(name=name)(x).reshape(n, self.heads, size)
-                             for name in ("query", "key", "value"))
-        weights = softmax(jnp.einsum("ihd,jhd->hij", query, key) / size**0.5)
-        mixed = jnp.einsum("hij,jhd->ihd", weights, value)
-        return linear(name="output")(mixed.reshape(n, self.width))
+        linear = functools.partial(Dense, self.width, self.dtype, bias=False)
+        value = linear(name="value")(x)
+        if x.shape[0] > 1:
+            value = self._mix(linear(name="query")(x), linear(name="key")(x), value)
+        return linear(name="output")(value)
+
+    def _mix(self, query: Array, key: Array, value: Array) -> Array:
+        shape = (*value.shape[:-1], self.heads, self.width // self.heads)
+        query, key, heads = (y.reshape(shape) for y in (query, key, value))
+        weights = softmax(jnp.einsum("ihd,jhd->hij", query, key) / shape[-1]**0.5)
+        return jnp.einsum("hij,jhd->ihd", weights, heads).reshape(value.shape)

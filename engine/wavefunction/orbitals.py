@@ -3,7 +3,8 @@
     phi_kj(r_i) = (w_kj . h_i + i v_kj . h_i) sum_Am pi_kj,Am exp(-sigma_Am d_iA) exp(i k_j . r_i)
 
 with weights of the species of particle i. Features and envelopes are lattice periodic, so every
-determinant, and psi, gains the twist's phase when one particle moves by a lattice vector.
+determinant, and psi, gains the twist's phase when one particle moves by a lattice vector. Real
+orbitals (v = 0) have no phase: at zero twist exp(i k_j . r) is itself periodic.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from engine.system.system import System
 from engine.types import Reference
 from engine.wavefunction.envelope import EXPONENTS, Decay
 from engine.wavefunction.features import centres, species_slices
-from engine.wavefunction.layers import dense
+from engine.wavefunction.layers import Dense
 
 
 class Orbitals(nn.Module):
@@ -57,22 +58,22 @@ class Orbitals(nn.Module):
 
     def _species(self, name: str, h: Array, decay: Array | None, n: int, system: System) -> Array:
         """Returns (n_s, parts, D, n) real (and imaginary) parts for one species' particles."""
-        parts = 2 if self.complex_orbitals or system.cell.periodic else 1
+        parts = 2 if self.complex_orbitals else 1
         size = self.determinants * n
-        out = dense(parts * size, self.dtype, f"orbitals_{name}")(h)
+        out = Dense(parts * size, self.dtype, name=f"orbitals_{name}")(h)
         out = out.reshape(-1, parts, self.determinants, n)
         if decay is None:
             return out
-        weights = nn.initializers.constant(1 / EXPONENTS)
-        envelope = dense(size, self.dtype, f"envelope_{name}", bias=False, kernel_init=weights)(decay)
-        return out * envelope.reshape(-1, 1, self.determinants, n)
+        envelope = Dense(size, self.dtype, bias=False, name=f"envelope_{name}",
+                         kernel=nn.initializers.constant(1 / EXPONENTS))
+        return out * envelope(decay).reshape(-1, 1, self.determinants, n)
 
     def _matrices(self, parts: Array, walker: Array, system: System, reference: Reference) -> Array:
-        if system.cell.periodic:
-            angle = walker @ jnp.concatenate(reference.kpoints).astype(walker.dtype).T
-            cosine, sine = jnp.cos(angle), jnp.sin(angle)
-            real = parts[0] * cosine - parts[1] * sine
-            if self.complex_orbitals:
-                return jax.lax.complex(real, parts[0] * sine + parts[1] * cosine)
-            return real
-        return jax.lax.complex(parts[0], parts[1]) if self.complex_orbitals else parts[0]
+        if not self.complex_orbitals:
+            return parts[0]
+        if not system.cell.periodic:
+            return jax.lax.complex(parts[0], parts[1])
+        angle = walker @ jnp.concatenate(reference.kpoints).astype(walker.dtype).T
+        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        return jax.lax.complex(parts[0] * cosine - parts[1] * sine,
+                               parts[0] * sine + parts[1] * cosine)

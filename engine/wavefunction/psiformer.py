@@ -15,7 +15,7 @@ from engine.errors import ConfigError
 from engine.system.system import System
 from engine.types import Wavefunction
 from engine.wavefunction import features
-from engine.wavefunction.layers import SelfAttention, dense
+from engine.wavefunction.layers import Dense, SelfAttention
 from engine.wavefunction.network import network
 
 
@@ -38,10 +38,10 @@ class Psiformer(nn.Module):
     def __call__(self, walker: Array, system: System) -> Array:
         """Maps a walker (n, 3) to (n, width)."""
         x = features.one_body(walker, system, anchored=True)
-        x = dense(self.width, self.dtype, "embedding")(x)
+        x = Dense(self.width, self.dtype, name="embedding")(x)
         for layer in range(self.layers):
             x = x + SelfAttention(self.width, self.heads, self.dtype, name=f"attention_{layer}")(x)
-            x = x + jnp.tanh(dense(self.width, self.dtype, f"dense_{layer}")(x))
+            x = x + jnp.tanh(Dense(self.width, self.dtype, name=f"dense_{layer}")(x))
         return x
 
 
