@@ -65,8 +65,13 @@ def table(cls: type) -> str:
     lines = ["| key | meaning | value | unit | default |", "| --- | --- | --- | --- | --- |"]
     for field in dataclasses.fields(cls):
         facts = field.metadata
-        cells = (f"`{field.name}`", facts["doc"], values(hints[field.name], facts),
-                 facts.get("unit", ""), default(field))
+        cells = (
+            f"`{field.name}`",
+            facts["doc"],
+            values(hints[field.name], facts),
+            facts.get("unit", ""),
+            default(field),
+        )
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return "\n".join(lines)
 
@@ -76,8 +81,11 @@ def values(hint: Any, facts: Mapping[str, Any]) -> str:
     if facts.get("choices"):
         return ", ".join(f"`{choice}`" for choice in facts["choices"])
     bounds = {"at_least": "at least", "above": "above"}
-    limits = [f"{word} {number(facts[name])}" for name, word in bounds.items()
-              if facts.get(name) is not None]
+    limits = [
+        f"{word} {number(facts[name])}"
+        for name, word in bounds.items()
+        if facts.get(name) is not None
+    ]
     return " ".join([kind(hint), *limits])
 
 
@@ -90,7 +98,8 @@ def kind(hint: Any) -> str:
         return " or ".join(dict.fromkeys(kind(a) for a in arguments if a is not type(None)))
     if origin is list:
         return f"list of {kind(arguments[0]).replace('list', 'lists')}" + (
-            "s" if arguments[0] in (int, float) else "")
+            "s" if arguments[0] in (int, float) else ""
+        )
     return SCALARS.get(hint, "section")
 
 
