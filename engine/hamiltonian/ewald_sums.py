@@ -86,7 +86,7 @@ def reduced_basis(lattice: np.ndarray) -> np.ndarray:
 
 
 def _images(lattice: np.ndarray, alpha: float, tolerance: float) -> np.ndarray:
-    """Returns the translations T with erfc(alpha d)/d of weight, d the least |T + s|, s in the cell."""
+    """Returns the translations T that matter: those near -s for some s in the cell."""
     radius = _reach(tolerance) / alpha
     heights = 1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     images = _integers(radius / heights + 0.5)
