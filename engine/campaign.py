@@ -20,8 +20,11 @@ from engine.system.material import check_material
 from engine.system.twists import Twist, enumerate_twists
 
 NAME = re.compile(r"[a-z0-9-]+")
-RESERVED = frozenset({"all", "report", "structures", "figures", "tables", "energies"})
-"""Names a material may not have: they are targets or folders of the workflow."""
+RESERVED = frozenset({
+    "all", "structures", "mean-fields", "pretrained", "trained", "evaluated", "energies", "tables",
+    "figures", "report", "structure", "pretrain", "vmc", "evaluate",
+})
+"""Names a material may not have: they are rules, targets or folders of the workflow."""
 
 STAGE_SECTIONS = {
     "pretrain": ("sampler", "pretrain"),

@@ -201,6 +201,12 @@ class AnsatzConfig:
     number: str = key("real or complex orbitals; auto takes real where all twists are zero",
                       default="auto", choices=("auto", "real", "complex"))
 
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.name == "psiformer" and self.width % self.heads:
+            raise ConfigError(f"width {self.width} is not a multiple of heads {self.heads}",
+                              where=f"{where}, key 'width'", expected=f"a multiple of {self.heads}")
+
 
 @dataclasses.dataclass(frozen=True)
 class HamiltonianConfig:
@@ -323,7 +329,10 @@ def parse(cls: type, data: Any, *, where: str = "") -> Any:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ConfigError(f"key '{name}' is missing", where=where,
                               expected=f"{name}: {field.metadata['doc']}")
-    return cls(**values)
+    result = cls(**values)
+    if hasattr(cls, "check"):
+        result.check(where)
+    return result
 
 
 def _expect_key(name: str, fields: Mapping[str, Any]) -> str:
