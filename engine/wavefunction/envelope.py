@@ -24,7 +24,7 @@ WIDEST = 0.7
 
 
 def initial_exponents(charges: Array, dtype) -> Array:
-    """Returns (A, EXPONENTS) exponents, geometric from the valence to the 1s of charge Z, 1/bohr."""
+    """Returns (A, EXPONENTS) exponents from the valence to the 1s of charge Z, 1/bohr."""
     core = jnp.maximum(charges.astype(dtype), 2.0)[:, None]
     return WIDEST * (core / WIDEST) ** jnp.linspace(0.0, 1.0, EXPONENTS, dtype=dtype)
 

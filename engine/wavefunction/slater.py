@@ -40,5 +40,6 @@ def make(config, system, reference, *, complex_orbitals: bool, dtype,
 
 
 def _cast(matrix, walker):
-    dtype = jnp.result_type(walker.dtype, jnp.complex64) if jnp.iscomplexobj(matrix) else walker.dtype
-    return matrix.astype(dtype)
+    if jnp.iscomplexobj(matrix):
+        return matrix.astype(jnp.result_type(walker.dtype, jnp.complex64))
+    return matrix.astype(walker.dtype)
