@@ -192,24 +192,28 @@ def _aufbau(method: str, n_up: int, n_down: int) -> Any:
     def get_occ(self, mo_energy_kpts=None, mo_coeff_kpts=None):
         energy = self.mo_energy if mo_energy_kpts is None else mo_energy_kpts
         if method == "uhf":
-            return [_lowest(energy[0], n_up), _lowest(energy[1], n_down)]
+            return _stacked([_lowest(energy[0], n_up), _lowest(energy[1], n_down)])
         core = _lowest(energy, n_down)
-        if n_up == n_down:
-            return [2 * block for block in core]
         open_shell = getattr(energy, "mo_ea", energy)
         rest = [np.where(c > 0, np.inf, e) for c, e in zip(core, open_shell, strict=True)]
         single = _lowest(rest, n_up - n_down)
-        return [2 * c + s for c, s in zip(core, single, strict=True)]
+        return _stacked([2 * c + s for c, s in zip(core, single, strict=True)])
 
     return get_occ
 
 
-def _lowest(energy: Any, count: int) -> list[np.ndarray]:
+def _lowest(energy: Any, count: int) -> Any:
     """Returns per k-point occupations 0 or 1 of the `count` lowest levels."""
     levels = np.concatenate([np.asarray(e) for e in energy])
     filled = np.zeros(len(levels))
     filled[np.argsort(np.round(levels, 9), kind="stable")[:count]] = 1
-    return np.split(filled, np.cumsum([len(e) for e in energy])[:-1])
+    return _stacked(np.split(filled, np.cumsum([len(e) for e in energy])[:-1]))
+
+
+def _stacked(blocks: list[Any]) -> Any:
+    """Returns one array, as PySCF expects, unless k-points differ in their number of orbitals."""
+    regular = len({np.shape(b) for b in blocks}) == 1 and isinstance(blocks[0], np.ndarray)
+    return np.array(blocks) if regular else blocks
 
 
 def _warn_dependence(field: Any, periodic: bool) -> None:
