@@ -97,11 +97,14 @@ class Model:
     def evaluate(self, walkers, *, params=None, system=None, reference=None):
         """Returns (LogPsi, its gradient in the walker, its gradient in the parameters)."""
         count = len(walkers)
-        full = jnp.concatenate([walkers, jnp.broadcast_to(walkers[-1], (BATCH - count,
-                                                                        *walkers.shape[1:]))])
+        full = jnp.concatenate([walkers, jnp.repeat(walkers[-1:], BATCH - count, axis=0)])
         out = self.program(self.params if params is None else params, full, system or self.system,
                            reference or self.reference)
         return jax.tree.map(lambda x: x[:count], out)
+
+    def apply(self, walker):
+        """Returns LogPsi of one walker, outside the program."""
+        return self.wavefunction.apply(self.params, walker, self.system, self.reference)
 
     def psi(self, walkers, **kwargs):
         """Returns the phases and logarithms of a few walkers."""
@@ -138,7 +141,9 @@ def model(name, case_name):
     """Returns the double-precision model; compiled at its first use."""
     case = CASES[case_name]
     wavefunction, system, reference = build(name, case, jnp.float64)
-    params = wavefunction.init(jax.random.key(3), system, reference)
+    init = jax.jit(wavefunction.init, compiler_options=FAST_COMPILATION)
+    params = init(jax.random.key(3), system, reference)
     rng = np.random.default_rng(5)
     walkers = jnp.asarray(rng.normal(size=(4, system.n_particles, 3)) * 1.5)
-    return Model(wavefunction, system, reference, params, walkers, _program(wavefunction.apply), case)
+    program = _program(wavefunction.apply)
+    return Model(wavefunction, system, reference, params, walkers, program, case)

@@ -30,6 +30,11 @@ def same_phase(a, b, **tolerance):
     np.testing.assert_allclose(np.exp(1j * np.asarray(a)), np.exp(1j * np.asarray(b)), **tolerance)
 
 
+def skip_repeated_operations(named):
+    if named[1] in ("polarised", "periodic-gamma"):
+        pytest.skip("the operations of 'open' and 'periodic-twist'; compiling them takes long")
+
+
 def test_antisymmetric_within_a_species(model):
     psi = model.psi(model.walkers)
     for part in features.species_slices(model.system):
@@ -70,23 +75,21 @@ def test_all_twists_share_one_program(model):
     assert model.program._cache_size() == compiled
 
 
-def test_a_compiled_batch_equals_a_loop_of_plain_calls(model):
+def test_a_compiled_batch_equals_a_loop_of_plain_calls(model, named):
+    skip_repeated_operations(named)
     psi = model.psi(model.walkers)
     for w in range(2):
-        one = model.wavefunction.apply(model.params, model.walkers[w], model.system, model.reference)
+        one = model.apply(model.walkers[w])
         np.testing.assert_allclose(one.log, psi.log[w], rtol=1e-9, atol=1e-9)
         same_phase(one.arg, psi.arg[w], atol=1e-9)
 
 
 def test_forward_laplacian_equals_the_trace_of_the_hessian(model, named):
-    if named[1] in ("polarised", "periodic-gamma"):
-        pytest.skip("the same operations as in 'open' and 'periodic-twist'")
-
-    def at(y):
-        return model.wavefunction.apply(model.params, y.reshape(-1, 3), model.system, model.reference)
+    skip_repeated_operations(named)
 
     walker, step = model.walkers[0], 1e-4
-    compiled = jax.jit(lambda y: forward(at, y), compiler_options=models.FAST_COMPILATION)
+    compiled = jax.jit(lambda y: forward(lambda y: model.apply(y.reshape(-1, 3)), y),
+                       compiler_options=models.FAST_COMPILATION)
     out = compiled(walker.reshape(-1))
     steps = step * jnp.eye(walker.size).reshape(-1, *walker.shape)
     sides = model.evaluate(jnp.concatenate([walker + steps, walker - steps]))[1]
@@ -147,7 +150,7 @@ def test_saved_and_loaded_parameters_give_the_same_bits(model, tmp_path):
 def test_precision_is_that_of_parameters_and_walkers(named, dtype):
     name, case = named
     wavefunction, system, reference = models.build(name, CASES[case], dtype)
-    params = jax.eval_shape(lambda key: wavefunction.init(key, system, reference), jax.random.key(0))
+    params = jax.eval_shape(lambda: wavefunction.init(jax.random.key(0), system, reference))
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} <= {jnp.dtype(dtype)}
     walker = jax.ShapeDtypeStruct((system.n_particles, 3), dtype)
     psi = jax.eval_shape(lambda p, x: wavefunction.apply(p, x, system, reference), params, walker)
