@@ -61,8 +61,11 @@ class Basis:
 class Reference:
     """The occupied mean-field orbitals of the simulation cell at its twist.
 
-    phi_j(r) = sum_T exp(i twist.T) sum_mu coefficients[s][j, mu] chi_mu(r - T), T over
-    lattice vectors of the simulation cell (T = 0 only in an open cell).
+    phi_j(r) = sum_T exp(i twist.T) sum_mu coefficients[s][j, mu] chi_mu(r - T)
+             + sum_G wave_coefficients[s][j, G] exp(i (G + twist).r),
+
+    T over lattice vectors of the simulation cell (T = 0 only in an open cell), G over its
+    reciprocal vectors: diffuse Gaussians are cheaper as plane waves.
 
     Attributes:
         coefficients: Per species (n_s, ao); complex in a periodic cell, else real.
@@ -70,12 +73,16 @@ class Reference:
             Differs from the twist vector by a reciprocal vector of the simulation cell.
         basis: The Gaussian basis.
         images: (T, 3) integer lattice translations that reach the cell, (0, 0, 0) first.
+        wave_coefficients: Per species (n_s, G) complex; empty without plane waves.
+        waves: (G, 3) integers in units of the reciprocal vectors.
     """
 
     coefficients: tuple[Array, ...]
     kpoints: tuple[Array, ...]
     basis: Basis
     images: tuple[tuple[int, int, int], ...] = dataclasses.field(metadata={"static": True})
+    wave_coefficients: tuple[Array, ...] = ()
+    waves: tuple[tuple[int, int, int], ...] = dataclasses.field(default=(), metadata={"static": True})
 
 
 class Wavefunction(NamedTuple):

@@ -12,8 +12,8 @@ from jax import Array, lax
 from engine.errors import ConfigError, DataError
 from engine.io.mean_field import MeanField
 from engine.mean_field import gto
-from engine.mean_field.images import images
-from engine.mean_field.unfold import real_orbitals, supercell_overlap, translations, unfold
+from engine.mean_field.lattice_sums import Split, cheapest, wave_coefficients, whole
+from engine.mean_field.unfold import first_zone, real_orbitals, supercell_overlap, translations, unfold
 from engine.system.system import System
 from engine.types import Basis, Reference
 
@@ -45,15 +45,33 @@ def make_reference(mean_field: MeanField, system: System, S: np.ndarray, *, comp
     number = np.result_type(dtype, np.complex64)
     if not system.cell.periodic:
         coefficients, number = [c.real for c in coefficients], dtype
-    elif not complex_orbitals:
+    elif complex_orbitals:
+        kpoints = [first_zone(k, np.linalg.solve(S, system.cell.lattice)) for k in kpoints]
+    else:
         overlap = supercell_overlap(mean_field, shifts)
         coefficients, number = [real_orbitals(c, e, overlap) for c, _, e in sets], dtype
         kpoints = [np.zeros_like(k) for k in kpoints]
+    cells = len(shifts) // len(mean_field.positions)
+    return _assemble(mean_field, system, coefficients, kpoints, cells, dtype, number)
+
+
+def _assemble(mean_field: MeanField, system: System, coefficients: list[np.ndarray],
+              kpoints: list[np.ndarray], cells: int, dtype: Any, number: Any) -> Reference:
+    """Splits the basis for its lattice sums and converts everything to JAX arrays."""
+    split, waves = whole(mean_field.shells), []
+    if system.cell.periodic:
+        geometry = [np.asarray(x, float) for x in (system.positions, system.cell.lattice, system.twist)]
+        split = cheapest(mean_field.shells, cells, geometry[1])
+        waves = [wave_coefficients(split, c, *geometry) for c in coefficients]
+    width = coefficients[0].shape[1] // cells
+    columns = (np.arange(cells)[:, None] * width + split.columns).ravel()
     return Reference(
-        coefficients=tuple(jnp.asarray(c, number) for c in coefficients),
+        coefficients=tuple(jnp.asarray(c[:, columns], number) for c in coefficients),
         kpoints=tuple(jnp.asarray(k, dtype) for k in kpoints),
-        basis=_basis(mean_field, len(shifts) // len(mean_field.positions), dtype),
-        images=images(mean_field, system))
+        basis=_basis(split, len(mean_field.positions), cells, dtype),
+        images=split.images,
+        wave_coefficients=tuple(jnp.asarray(d, np.result_type(dtype, np.complex64)) for d in waves),
+        waves=split.waves)
 
 
 def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tuple[Array, ...]:
@@ -69,7 +87,12 @@ def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tu
     """
     twisted = any(jnp.iscomplexobj(c) for c in reference.coefficients)
     real, imag = jax.vmap(lambda r: _bloch_sums(reference, r, system, twisted))(walker)
-    return tuple(_contract(real, imag, c) for c in reference.coefficients)
+    orbitals = tuple(_contract(real, imag, c) for c in reference.coefficients)
+    if not reference.waves:
+        return orbitals
+    real, imag = _plane_waves(reference, walker, system)
+    return tuple(phi + _contract(real, imag, d, real_only=not twisted)
+                 for phi, d in zip(orbitals, reference.wave_coefficients, strict=True))
 
 
 def _bloch_sums(reference: Reference, r: Array, system: System, twisted: bool) -> tuple[Array, Array]:
@@ -94,7 +117,17 @@ def _bloch_sums(reference: Reference, r: Array, system: System, twisted: bool) -
     return (jnp.cos(near) * real - jnp.sin(near) * imag, jnp.cos(near) * imag + jnp.sin(near) * real)
 
 
-def _contract(real: Array, imag: Array, coefficients: Array) -> Array:
+def _plane_waves(reference: Reference, walker: Array, system: System) -> tuple[Array, Array]:
+    """Returns real and imaginary part of exp(i (G + twist).r), each (n, G)."""
+    frac = system.cell.fractional(walker)
+    inside = frac - jnp.floor(lax.stop_gradient(frac))  # exp(i G.r) does not change: small angles
+    waves, theta = jnp.asarray(reference.waves, walker.dtype), system.twist.astype(walker.dtype)
+    angle = jnp.matmul(inside, waves.T, precision="highest")
+    angle = 2 * jnp.pi * (angle + (frac @ theta)[:, None])
+    return jnp.cos(angle), jnp.sin(angle)
+
+
+def _contract(real: Array, imag: Array, coefficients: Array, real_only: bool = False) -> Array:
     """Returns (n, n_s) orbitals; in real arithmetic, which every autodiff route knows."""
     def times(values: Array, c: Array) -> Array:
         return jnp.matmul(values, c.T, precision="highest")
@@ -102,7 +135,8 @@ def _contract(real: Array, imag: Array, coefficients: Array) -> Array:
     if not jnp.iscomplexobj(coefficients):
         return times(real, coefficients)
     a, b = coefficients.real, coefficients.imag
-    return lax.complex(times(real, a) - times(imag, b), times(real, b) + times(imag, a))
+    first = times(real, a) - times(imag, b)
+    return first if real_only else lax.complex(first, times(real, b) + times(imag, a))
 
 
 def _atom_of_function(basis: Basis) -> np.ndarray:
@@ -128,8 +162,9 @@ def _check_twist(mean_field: MeanField, system: System, complex_orbitals: bool) 
                           remedy="set number: auto or complex")
 
 
-def _basis(mean_field: MeanField, cells: int, dtype: Any) -> Basis:
-    shells, atoms = mean_field.shells, len(mean_field.positions)
+def _basis(split: Split, atoms: int, cells: int, dtype: Any) -> Basis:
+    """Returns the sharp shells of all cells; `atoms` is the number in one of them."""
+    shells = split.sharp
     return Basis(
         exponents=tuple(jnp.asarray(s.exponents, dtype) for s in shells) * cells,
         coefficients=tuple(jnp.asarray(s.coefficients, dtype) for s in shells) * cells,

@@ -6,6 +6,7 @@ over sqrt(number of cells).
 
 from __future__ import annotations
 
+import itertools
 import logging
 
 import numpy as np
@@ -55,6 +56,19 @@ def unfold(mean_field: MeanField, spin: int, count: int,
     coefficients = mean_field.coeff[spin][k, :, band]
     cells = len(shifts) // len(mean_field.positions)
     return phases * np.tile(coefficients, cells), mean_field.kpoints[k], mean_field.energy[spin][k, band]
+
+
+def first_zone(kpoints: np.ndarray, lattice: np.ndarray) -> np.ndarray:
+    """Returns the shortest equivalent of each k-point (n, 3) of a primitive lattice, 1/bohr."""
+    reciprocal = 2 * np.pi * np.linalg.inv(lattice).T
+    frac = kpoints @ np.linalg.inv(reciprocal)
+    box = np.array(list(itertools.product(range(-3, 4), repeat=3)))
+    candidates = (frac - np.round(frac))[:, None] + box
+    length = np.linalg.norm(candidates @ reciprocal, axis=-1)
+    tied = length < length.min(axis=1, keepdims=True) + 1e-7
+    # On the zone's boundary any rule does, as long as rounding errors do not decide.
+    rank = np.where(tied, candidates @ [1.0, 1e-2, 1e-4], -np.inf).argmax(axis=1)
+    return candidates[np.arange(len(frac)), rank] @ reciprocal
 
 
 def _phases(mean_field: MeanField, shifts: np.ndarray) -> np.ndarray:

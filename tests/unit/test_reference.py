@@ -10,8 +10,10 @@ import pytest
 
 from engine.errors import ConfigError, DataError
 from engine.io.mean_field import MeanField, Shell
-from engine.mean_field.images import _distance_to_cell, images
+from engine.mean_field import lattice_sums
+from engine.mean_field.lattice_sums import cheapest, distance_to_cell
 from engine.mean_field.reference import evaluate_orbitals, make_reference
+from engine.mean_field.unfold import first_zone
 from engine.system.cell import Cell
 from engine.system.geometry import Geometry
 from engine.system.supercell import expand, folded_kpoints
@@ -70,6 +72,45 @@ def test_orbitals_equal_the_sum_over_the_primitive_lattice():
     np.testing.assert_allclose(down, up[:, ::2], atol=1e-14)
 
 
+@pytest.mark.parametrize("twist", [TWIST, [0.0, 0.0, 0.0]])
+def test_plane_waves_and_images_give_the_same_orbitals(twist, monkeypatch):
+    """Diffuse Gaussians by either kind of sum, complex and real."""
+    mean_field, system = fake(twist), system_at(twist)
+    def make(cost):
+        monkeypatch.setattr(lattice_sums, "WAVE_COST", cost)
+        return make_reference(mean_field, system, S, complex_orbitals=any(twist), dtype=jnp.float64)
+    free, dear = make(0.0), make(1e9)
+    assert dear.waves == () and len(free.waves) > 100
+    assert len(free.basis.exponents) < len(dear.basis.exponents)  # the p shell is all waves
+    r = jnp.asarray(np.random.default_rng(1).uniform(-9, 12, size=(6, 3)))
+    for one, other in zip(evaluate_orbitals(free, r, system), evaluate_orbitals(dear, r, system),
+                          strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(one, other, atol=1e-7)
+
+
+def test_lists_of_vectors_do_not_depend_on_the_twist():
+    found = [make_reference(fake(t), system_at(t), S, complex_orbitals=True, dtype=jnp.float64)
+             for t in ([0.0, 0.0, 0.0], TWIST)]
+    assert found[0].images == found[1].images and found[0].waves == found[1].waves
+
+
+def test_diffuse_functions_do_not_need_many_images():
+    fcc = 3.8 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    shell = Shell(0, 0, np.array([10.0, 1.0, 0.02]), np.ones((3, 1)))
+    split = cheapest([shell], 1, fcc)
+    assert len(split.images) + len(split.waves) < 400  # 1200 images of the last one alone
+
+
+def test_kpoints_are_the_shortest_of_their_class():
+    """A chain at twist 1/2: its two k-points are +-1/4, not 1/4 and 3/4."""
+    reciprocal = 2 * np.pi * np.linalg.inv(LATTICE).T
+    k = np.array([[0.25, 0, 0], [0.75, 0, 0], [-0.5, 2, 1]]) @ reciprocal
+    found = first_zone(k, LATTICE) @ np.linalg.inv(reciprocal)
+    np.testing.assert_allclose(found[:2], [[0.25, 0, 0], [-0.25, 0, 0]], atol=1e-12)
+    assert np.linalg.norm(first_zone(k, LATTICE)[2]) <= np.linalg.norm([0.5, 0, 0] @ reciprocal) + 1e-12
+
+
 def test_kpoints_differ_from_the_twist_by_reciprocal_vectors():
     system = system_at(TWIST)
     reference = make_reference(fake(TWIST), system, S, complex_orbitals=True, dtype=jnp.float64)
@@ -108,17 +149,17 @@ def test_forward_laplacian_traces_them():
 
 
 def test_images_hold_every_point_within_reach():
-    found = set(images(fake(TWIST), system_at(TWIST)))
-    assert (0, 0, 0) in found and next(iter(images(fake(TWIST), system_at(TWIST)))) == (0, 0, 0)
+    ordered = lattice_sums._within(S @ LATTICE, 5.5)
+    found = set(ordered)
+    assert ordered[0] == (0, 0, 0)
     assert all((-x, -y, -z) in found for x, y, z in found)
-    reach = 5.6  # exp(-0.6 r^2) 0.4 < 1e-8 beyond 5.4
     lattice = S @ LATTICE
     frac = np.random.default_rng(0).uniform(-0.5, 0.5, size=(4000, 3))
     box = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    exact = _distance_to_cell(box, lattice)
+    exact = distance_to_cell(box, lattice)
     sampled = np.linalg.norm((box[:, None] - frac) @ lattice, axis=-1).min(axis=1)
     assert (sampled >= exact - 1e-9).all() and (sampled - exact).max() < 0.8
-    assert {tuple(m) for m in box[sampled < reach - 0.5]} <= found
+    assert {tuple(m) for m in box[sampled < 5.5]} <= found
 
 
 def test_conjugation_breaking_orbitals_warn(caplog):
