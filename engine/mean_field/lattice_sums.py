@@ -19,7 +19,7 @@ import numpy as np
 from engine.io.mean_field import Shell
 from engine.mean_field.gto import solid_harmonics
 
-NEGLIGIBLE = 1e-8
+NEGLIGIBLE = 1e-9
 """Basis functions and Fourier components below this value (bohr^-3/2) are left out."""
 
 LIMIT_BOHR = 200.0

@@ -2,12 +2,16 @@
 
 Two-electron integrals of a periodic cell (`mean_field.integrals`):
 
-rsdf   range-separated Gaussian density fitting: the default. All electrons, any basis; cheap
-       with many k-points. Fitting error about 1e-5 hartree per atom.
-gdf    Gaussian density fitting: the same error, often faster for one k-point.
+gdf    Gaussian density fitting: all electrons, any basis. Fitting error about 1e-5 hartree per
+       atom. The cheapest wherever it was tried (LiH/cc-pVDZ at Gamma: 13 s).
+rsdf   range-separated Gaussian density fitting: the same energy to 1e-7; as cheap in chains and
+       layers with vacuum, far more expensive in compact crystals (LiH: 240 s).
 mdf    Gaussians mixed with plane waves: about ten times closer and slower; to check a fit.
 fft    plane waves only: no fitting error, but the mesh must resolve the sharpest Gaussian, which
        core electrons make huge. For hydrogen, helium and soft basis sets.
+
+All but fft are quick where a twist is a simple fraction (grids are); an arbitrary twist of a
+compact crystal takes them minutes, since PySCF looks for a mesh that holds all k-points.
 
 A molecule uses exact integrals. Exchange in a periodic cell has the Ewald correction of the
 whole supercell, so that the energy is that of the determinant under Ewald interaction.
@@ -22,11 +26,12 @@ from typing import Any
 
 import numpy as np
 import pyscf
-from pyscf import dft, gto, scf
+from pyscf import df, dft, gto, scf
 from pyscf.lib.exceptions import BasisNotFoundError
 from pyscf.pbc import dft as pbc_dft
 from pyscf.pbc import gto as pbc_gto
 from pyscf.pbc import scf as pbc_scf
+from pyscf.pbc.tools.k2gamma import kpts_to_kmesh
 
 from engine.config import MeanFieldConfig
 from engine.errors import ConfigError, NotConvergedError
@@ -39,6 +44,9 @@ log = logging.getLogger(__name__)
 DEGENERATE_HA = 1e-4
 """A smaller gap means a degenerate open shell."""
 
+LARGE_MESH = 1000
+"""PySCF is slow if the mesh that holds all k-points has more points."""
+
 DEPENDENT = 1e8
 """An overlap matrix with a larger condition number is called linearly dependent."""
 
@@ -47,17 +55,6 @@ METHODS = {
     (True, "rhf"): pbc_scf.KRHF, (True, "uhf"): pbc_scf.KUHF, (True, "rohf"): pbc_scf.KROHF,
     (True, "rks"): pbc_dft.KRKS,
 }
-
-
-class _LogStream:
-    """Where PySCF prints: its lines become warnings of ours."""
-
-    def write(self, text: str) -> None:
-        if text.strip():
-            log.warning("PySCF: %s", text.strip())
-
-    def flush(self) -> None:
-        pass
 
 
 def solve(primitive: Geometry, S: np.ndarray, n_up: int, n_down: int, charge: int, twist: Any,
@@ -110,7 +107,9 @@ def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig
         raise ConfigError("an auxiliary basis with FFT integrals", where="mean_field.auxiliary_basis",
                           expected="none: FFT fits nothing", remedy="delete it, or set integrals: rsdf")
     for symbol in sorted(set(primitive.symbols)):
-        _check_basis(options.basis, symbol)
+        _check_basis(options.basis, symbol, "mean_field.basis")
+        if options.auxiliary_basis is not None:
+            _check_basis(options.auxiliary_basis, symbol, "mean_field.auxiliary_basis")
 
 
 def _check_functional(name: str) -> None:
@@ -121,9 +120,11 @@ def _check_functional(name: str) -> None:
                           expected="a name PySCF knows, e.g. lda, pbe, pbe0, b3lyp, scan") from error
 
 
-def _check_basis(name: str, symbol: str) -> None:
+def _check_basis(name: str, symbol: str, where: str) -> None:
     """Refuses what PySCF does not know and what leaves out core electrons."""
-    where, remedy = "mean_field.basis", "e.g. cc-pvdz, cc-pvtz, def2-svp, 6-31g, sto-3g"
+    remedy = "e.g. cc-pvdz, cc-pvtz, def2-svp, 6-31g, sto-3g"
+    if where.endswith("auxiliary_basis"):
+        remedy = "e.g. def2-universal-jkfit, or leave it out"
     pseudo = name.lower().startswith("gth")
     try:
         with warnings.catch_warnings():
@@ -145,7 +146,7 @@ def _molecule(geometry: Geometry, points: Sampling | None, spin: int, charge: in
     molecule = gto.Mole() if points is None else pbc_gto.Cell()
     molecule.atom = list(zip(geometry.symbols, geometry.positions.tolist(), strict=True))
     molecule.unit, molecule.basis, molecule.charge, molecule.spin = "B", options.basis, charge, spin
-    molecule.verbose, molecule.stdout = 2, _LogStream()
+    molecule.verbose = 1  # errors; what matters is logged here
     if points is not None:
         molecule.a = points.lattice
     with warnings.catch_warnings():
@@ -174,13 +175,31 @@ def _method(molecule: Any, points: Sampling | None, n_up: int, n_down: int,
 
 
 def _fitted(field: Any, options: MeanFieldConfig) -> Any:
-    auxiliary = options.auxiliary_basis
     if options.integrals == "fft":
-        log.info("FFT integrals on a mesh of %s points; core electrons need a fine one, use rsdf if "
+        log.info("FFT integrals on a mesh of %s points; core electrons need a fine one, use gdf if "
                  "this is slow", " x ".join(str(n) for n in field.cell.mesh))
         return field
+    _warn_mesh(field.cell, field.kpts)
     fit = {"rsdf": field.rs_density_fit, "gdf": field.density_fit, "mdf": field.mix_density_fit}
-    return fit[options.integrals](auxbasis=auxiliary)
+    return fit[options.integrals](auxbasis=options.auxiliary_basis or _auxiliary(field.cell))
+
+
+def _auxiliary(cell: Any) -> Any:
+    """Returns bases made for fitting the orbital basis; where there are none, even-tempered ones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        auxiliary = df.make_auxbasis(cell)
+    made = sorted(symbol for symbol, basis in auxiliary.items() if not isinstance(basis, str))
+    if made:
+        log.info("even-tempered fitting basis for %s", ", ".join(made))
+    return auxiliary
+
+
+def _warn_mesh(cell: Any, kpoints: np.ndarray) -> None:
+    mesh = kpts_to_kmesh(cell, kpoints)
+    if np.prod(mesh) > LARGE_MESH:
+        log.warning("no small mesh holds the k-points of this twist: the integrals take minutes and "
+                    "gigabytes; twists that are simple fractions (such as grids) do not")
 
 
 def _aufbau(method: str, n_up: int, n_down: int) -> Any:

@@ -29,6 +29,14 @@ def test_folded_kpoints_give_the_energy_of_the_supercell(S):
     assert folded.gap == pytest.approx(whole.gap, abs=1e-4)
 
 
+def test_kohn_sham_and_hartree_fock_agree_where_they_must():
+    """RKS with exact exchange alone is RHF."""
+    hf = solve(H2, ONE, 1, 1, 0, np.array([0.25, 0.5, 0.0]), STO)
+    ks = solve(H2, ONE, 1, 1, 0, np.array([0.25, 0.5, 0.0]),
+               MeanFieldConfig(basis="sto-3g", integrals="gdf", method="rks", functional="hf"))
+    assert ks.total == pytest.approx(hf.total, abs=1e-7)
+
+
 def test_equivalent_twists_have_equal_energy():
     """E(theta) = E(-theta) = E(theta + 1)."""
     S = np.diag([2, 1, 1])

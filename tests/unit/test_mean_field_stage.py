@@ -58,6 +58,7 @@ def test_stage_refuses_electrons_that_do_not_match(system, tmp_path):
     ({"basis": "gth-szv"}, ["mean_field.basis", "pseudopotential"]),
     ({"method": "rks", "functional": "pbbe"}, ["mean_field.functional", "pbbe"]),
     ({"integrals": "fft", "auxiliary_basis": "weigend"}, ["mean_field.auxiliary_basis"]),
+    ({"auxiliary_basis": "weygend"}, ["mean_field.auxiliary_basis", "weygend"]),
 ])
 def test_bad_options_name_their_key(options, words):
     with pytest.raises(ConfigError) as error:
