@@ -95,7 +95,17 @@ class MeanField:
 
 def write_mean_field(path: str | Path, mean_field: MeanField, fingerprint: str) -> None:
     """Writes `mean_field`; `fingerprint` identifies the input of the stage."""
-    arrays = ("kpoints", "coeff", "energy", "occupation", "positions", "twist", "total", "nuclear", "gap")
+    arrays = (
+        "kpoints",
+        "coeff",
+        "energy",
+        "occupation",
+        "positions",
+        "twist",
+        "total",
+        "nuclear",
+        "gap",
+    )
     data = {name: np.asarray(getattr(mean_field, name)) for name in arrays}
     if mean_field.lattice is not None:
         data["lattice"] = np.asarray(mean_field.lattice)
@@ -117,14 +127,20 @@ def read_mean_field(path: str | Path) -> MeanField:
     data, facts = record.data, record.attributes
     try:
         scalars = {name: float(data[name]) for name in ("total", "nuclear", "gap")}
-        arrays = {n: data[n] for n in ("kpoints", "coeff", "energy", "occupation", "positions", "twist")}
+        arrays = {
+            n: data[n] for n in ("kpoints", "coeff", "energy", "occupation", "positions", "twist")
+        }
         result = MeanField(**arrays, **scalars, **{name: facts[name] for name in TEXTS},
                            shells=_unpack(data), lattice=data.get("lattice"),
                            symbols=tuple(facts["symbols"]), converged=facts["converged"],
                            n_cells=facts["n_cells"], fingerprint=record.fingerprint)
     except KeyError as error:
-        raise DataError(f"{error} is missing", where=str(path), expected="a complete mean-field file",
-                        remedy="delete it and run again") from error
+        raise DataError(
+            f"{error} is missing",
+            where=str(path),
+            expected="a complete mean-field file",
+            remedy="delete it and run again",
+        ) from error
     _check(result, path)
     return result
 

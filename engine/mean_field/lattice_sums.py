@@ -81,8 +81,13 @@ def cheapest(shells: Sequence[Shell], n_cells: int, lattice: np.ndarray) -> Spli
     return best
 
 
-def wave_coefficients(split: Split, coefficients: np.ndarray, positions: np.ndarray, lattice: np.ndarray,
-                      twist: np.ndarray) -> np.ndarray:
+def wave_coefficients(
+    split: Split,
+    coefficients: np.ndarray,
+    positions: np.ndarray,
+    lattice: np.ndarray,
+    twist: np.ndarray,
+) -> np.ndarray:
     """Returns (n_s, G): the diffuse part of orbitals is sum_G d_jG exp(i (G + twist).r).
 
     d_jG = sum_mu c_j,mu exp(-i q.R_mu) F_mu(q) / volume with q = G + twist and the Fourier
@@ -141,14 +146,19 @@ def _waves(diffuse: tuple[Shell, ...], lattice: np.ndarray) -> Triples | None:
     if not parts:
         return ()
     volume = abs(np.linalg.det(lattice))
-    reach = max(_reach(s, lambda s: 1 / (4 * s.exponents),
-                       (np.pi / s.exponents) ** 1.5 * (2 * s.exponents) ** -float(s.angular) / volume)
-                for s in parts)
+    reach = max(
+        _reach(
+            s,
+            lambda s: 1 / (4 * s.exponents),
+            (np.pi / s.exponents) ** 1.5 * (2 * s.exponents) ** -float(s.angular) / volume,
+        )
+        for s in parts
+    )
     return _within(2 * np.pi * np.linalg.inv(lattice).T, reach)
 
 
 def _reach(shell: Shell, exponents, scale) -> float:
-    """Returns the distance beyond which sum_p scale_p |c_p| exp(-exponent_p x^2) x^l is negligible."""
+    """Returns where sum_p scale_p |c_p| exp(-exponent_p x^2) x^l becomes negligible."""
     x = np.arange(0.0, LIMIT_BOHR, 0.02)
     weights = np.abs(shell.coefficients).max(axis=1) * scale
     value = np.exp(-np.outer(x**2, exponents(shell))) @ weights * x**shell.angular

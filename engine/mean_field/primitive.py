@@ -103,12 +103,19 @@ def shorten_vacuum(geometry: Geometry, vacuum_bohr: float, kpoints: np.ndarray) 
         frac, extent = _compact(geometry, axis)
         length = np.linalg.norm(lattice[axis])
         overlap = np.delete(lattice, axis, axis=0) @ lattice[axis]
-        if length <= vacuum_bohr or np.abs(overlap).max() > 1e-8 * length or extent > vacuum_bohr / 2:
+        if (
+            length <= vacuum_bohr
+            or np.abs(overlap).max() > 1e-8 * length
+            or extent > vacuum_bohr / 2
+        ):
             continue
         if np.abs(kpoints[:, axis]).max() > 1e-10:
-            raise ConfigError(f"twist or supercell along lattice vector {axis + 1}, which is vacuum",
-                              where="mean_field.vacuum_bohr", expected="neither along vacuum",
-                              remedy="delete vacuum_bohr, or set the twist along it to zero")
+            raise ConfigError(
+                f"twist or supercell along lattice vector {axis + 1}, which is vacuum",
+                where="mean_field.vacuum_bohr",
+                expected="neither along vacuum",
+                remedy="delete vacuum_bohr, or set the twist along it to zero",
+            )
         positions += frac[:, None] * geometry.lattice[axis]
         lattice[axis] *= vacuum_bohr / length
         log.info("lattice vector %d: %g bohr of vacuum shortened to %g for the mean field",

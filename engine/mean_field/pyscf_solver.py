@@ -51,8 +51,13 @@ DEPENDENT = 1e8
 """An overlap matrix with a larger condition number is called linearly dependent."""
 
 METHODS = {
-    (False, "rhf"): scf.RHF, (False, "uhf"): scf.UHF, (False, "rohf"): scf.ROHF, (False, "rks"): dft.RKS,
-    (True, "rhf"): pbc_scf.KRHF, (True, "uhf"): pbc_scf.KUHF, (True, "rohf"): pbc_scf.KROHF,
+    (False, "rhf"): scf.RHF,
+    (False, "uhf"): scf.UHF,
+    (False, "rohf"): scf.ROHF,
+    (False, "rks"): dft.RKS,
+    (True, "rhf"): pbc_scf.KRHF,
+    (True, "uhf"): pbc_scf.KUHF,
+    (True, "rohf"): pbc_scf.KROHF,
     (True, "rks"): pbc_dft.KRKS,
 }
 
@@ -77,7 +82,9 @@ def solve(primitive: Geometry, S: np.ndarray, n_up: int, n_down: int, charge: in
     _check(primitive, n_up, n_down, options)
     twist = np.asarray(twist, dtype=float)
     points = sampling(primitive, S, twist, options.vacuum_bohr) if primitive.periodic else None
-    molecule = _molecule(points.geometry if points else primitive, points, n_up - n_down, charge, options)
+    molecule = _molecule(
+        points.geometry if points else primitive, points, n_up - n_down, charge, options
+    )
     field = _method(molecule, points, n_up, n_down, options)
     _warn_dependence(field, points is not None)
     field = _converge(field, options)
@@ -85,27 +92,50 @@ def solve(primitive: Geometry, S: np.ndarray, n_up: int, n_down: int, charge: in
     coeff, energy, occupation = _channels(field, points is not None)
     _check_occupation(occupation, n_up, n_down)
     return MeanField(
-        kpoints=points.kpoints if points else np.zeros((1, 3)), coeff=coeff, energy=energy,
-        occupation=occupation, shells=_shells(molecule), symbols=geometry.symbols,
-        positions=geometry.positions, lattice=geometry.lattice, twist=twist, total=float(field.e_tot),
-        nuclear=float(molecule.energy_nuc()), gap=_gap(energy, occupation), converged=True,
-        n_cells=len(points.frac) if points else 1, method=options.method, basis=options.basis,
-        pyscf_version=pyscf.__version__)
+        kpoints=points.kpoints if points else np.zeros((1, 3)),
+        coeff=coeff,
+        energy=energy,
+        occupation=occupation,
+        shells=_shells(molecule),
+        symbols=geometry.symbols,
+        positions=geometry.positions,
+        lattice=geometry.lattice,
+        twist=twist,
+        total=float(field.e_tot),
+        nuclear=float(molecule.energy_nuc()),
+        gap=_gap(energy, occupation),
+        converged=True,
+        n_cells=len(points.frac) if points else 1,
+        method=options.method,
+        basis=options.basis,
+        pyscf_version=pyscf.__version__,
+    )
 
 
 def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig) -> None:
     if n_up != n_down and options.method in ("rhf", "rks"):
-        raise ConfigError(f"method {options.method} with {n_up} spin-up and {n_down} spin-down electrons",
-                          where="mean_field.method", expected="equal numbers, or method uhf or rohf",
-                          remedy="set method: uhf, or spin: 0")
+        raise ConfigError(
+            f"method {options.method} with {n_up} spin-up and {n_down} spin-down electrons",
+            where="mean_field.method",
+            expected="equal numbers, or method uhf or rohf",
+            remedy="set method: uhf, or spin: 0",
+        )
     if n_up < n_down:
-        raise ConfigError(f"{n_up} spin-up and {n_down} spin-down electrons", where="spin",
-                          expected="spin-up electrons in the majority", remedy="change the sign of spin")
+        raise ConfigError(
+            f"{n_up} spin-up and {n_down} spin-down electrons",
+            where="spin",
+            expected="spin-up electrons in the majority",
+            remedy="change the sign of spin",
+        )
     if options.method == "rks":
         _check_functional(options.functional)
     if options.integrals == "fft" and options.auxiliary_basis is not None:
-        raise ConfigError("an auxiliary basis with FFT integrals", where="mean_field.auxiliary_basis",
-                          expected="none: FFT fits nothing", remedy="delete it, or set integrals: rsdf")
+        raise ConfigError(
+            "an auxiliary basis with FFT integrals",
+            where="mean_field.auxiliary_basis",
+            expected="none: FFT fits nothing",
+            remedy="delete it, or set integrals: gdf",
+        )
     for symbol in sorted(set(primitive.symbols)):
         _check_basis(options.basis, symbol, "mean_field.basis")
         if options.auxiliary_basis is not None:
@@ -116,8 +146,11 @@ def _check_functional(name: str) -> None:
     try:
         dft.libxc.parse_xc(name)
     except (KeyError, ValueError) as error:
-        raise ConfigError(f"unknown functional '{name}': {error}", where="mean_field.functional",
-                          expected="a name PySCF knows, e.g. lda, pbe, pbe0, b3lyp, scan") from error
+        raise ConfigError(
+            f"unknown functional '{name}': {error}",
+            where="mean_field.functional",
+            expected="a name PySCF knows, e.g. lda, pbe, pbe0, b3lyp, scan",
+        ) from error
 
 
 def _check_basis(name: str, symbol: str, where: str) -> None:
@@ -136,8 +169,12 @@ def _check_basis(name: str, symbol: str, where: str) -> None:
                           expected="an all-electron basis that PySCF has for every element",
                           remedy=remedy) from error
     if pseudo:
-        raise ConfigError(f"basis '{name}' of element {symbol} belongs to a pseudopotential", where=where,
-                          expected="an all-electron basis", remedy=remedy)
+        raise ConfigError(
+            f"basis '{name}' of element {symbol} belongs to a pseudopotential",
+            where=where,
+            expected="an all-electron basis",
+            remedy=remedy,
+        )
 
 
 def _molecule(geometry: Geometry, points: Sampling | None, spin: int, charge: int,
@@ -185,7 +222,7 @@ def _fitted(field: Any, options: MeanFieldConfig) -> Any:
 
 
 def _auxiliary(cell: Any) -> Any:
-    """Returns bases made for fitting the orbital basis; where there are none, even-tempered ones."""
+    """Returns bases made for fitting; even-tempered ones where there are none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         auxiliary = df.make_auxbasis(cell)
@@ -198,12 +235,14 @@ def _auxiliary(cell: Any) -> Any:
 def _warn_mesh(cell: Any, kpoints: np.ndarray) -> None:
     mesh = kpts_to_kmesh(cell, kpoints)
     if np.prod(mesh) > LARGE_MESH:
-        log.warning("no small mesh holds the k-points of this twist: the integrals take minutes and "
-                    "gigabytes; twists that are simple fractions (such as grids) do not")
+        log.warning(
+            "no small mesh holds the k-points of this twist: the integrals take minutes and "
+            "gigabytes; twists that are simple fractions (such as grids) do not"
+        )
 
 
 def _aufbau(method: str, n_up: int, n_down: int) -> Any:
-    """Returns `get_occ` for k-points: the lowest levels of all k together, exactly as many as needed.
+    """Returns `get_occ` for k-points: the lowest levels of all k together, no more than needed.
 
     PySCF's own fills everything up to the Fermi level, which is too much in a degenerate shell.
     """
@@ -239,8 +278,11 @@ def _warn_dependence(field: Any, periodic: bool) -> None:
     overlaps = field.get_ovlp() if periodic else [field.get_ovlp()]
     worst = max(np.linalg.cond(overlap) for overlap in overlaps)
     if worst > DEPENDENT:
-        log.warning("the basis is nearly linearly dependent (condition number %.1e): if the mean field "
-                    "is slow or erratic, choose a less diffuse mean_field.basis", worst)
+        log.warning(
+            "the basis is nearly linearly dependent (condition number %.1e): if the mean field "
+            "is slow or erratic, choose a less diffuse mean_field.basis",
+            worst,
+        )
 
 
 def _log_cycle(env: dict[str, Any]) -> None:
@@ -305,11 +347,21 @@ def _gap(energy: np.ndarray, occupation: np.ndarray) -> float:
             gaps.append(float(empty.min() - occupied.max()))
     gap = min(gaps, default=np.inf)
     if gap < DEGENERATE_HA:
-        log.warning("the gap is %.1e hartree: a degenerate open shell; the occupied orbitals are one "
-                    "choice of several, and may break symmetries", gap)
+        log.warning(
+            "the gap is %.1e hartree: a degenerate open shell; the occupied orbitals are one "
+            "choice of several, and may break symmetries",
+            gap,
+        )
     return gap
 
 
 def _shells(molecule: Any) -> tuple[Shell, ...]:
-    return tuple(Shell(int(molecule.bas_atom(i)), int(molecule.bas_angular(i)), molecule.bas_exp(i).copy(),
-                       np.array(molecule._libcint_ctr_coeff(i))) for i in range(molecule.nbas))
+    return tuple(
+        Shell(
+            int(molecule.bas_atom(i)),
+            int(molecule.bas_angular(i)),
+            molecule.bas_exp(i).copy(),
+            np.array(molecule._libcint_ctr_coeff(i)),
+        )
+        for i in range(molecule.nbas)
+    )

@@ -13,7 +13,13 @@ from engine.errors import ConfigError, DataError
 from engine.io.mean_field import MeanField
 from engine.mean_field import gto
 from engine.mean_field.lattice_sums import Split, cheapest, wave_coefficients, whole
-from engine.mean_field.unfold import first_zone, real_orbitals, supercell_overlap, translations, unfold
+from engine.mean_field.unfold import (
+    first_zone,
+    real_orbitals,
+    supercell_overlap,
+    translations,
+    unfold,
+)
 from engine.system.system import System
 from engine.types import Basis, Reference
 
@@ -60,7 +66,9 @@ def _assemble(mean_field: MeanField, system: System, coefficients: list[np.ndarr
     """Splits the basis for its lattice sums and converts everything to JAX arrays."""
     split, waves = whole(mean_field.shells), []
     if system.cell.periodic:
-        geometry = [np.asarray(x, float) for x in (system.positions, system.cell.lattice, system.twist)]
+        geometry = [
+            np.asarray(x, float) for x in (system.positions, system.cell.lattice, system.twist)
+        ]
         split = cheapest(mean_field.shells, cells, geometry[1])
         waves = [wave_coefficients(split, c, *geometry) for c in coefficients]
     width = coefficients[0].shape[1] // cells
@@ -95,7 +103,9 @@ def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tu
                  for phi, d in zip(orbitals, reference.wave_coefficients, strict=True))
 
 
-def _bloch_sums(reference: Reference, r: Array, system: System, twisted: bool) -> tuple[Array, Array]:
+def _bloch_sums(
+    reference: Reference, r: Array, system: System, twisted: bool
+) -> tuple[Array, Array]:
     """Returns real and imaginary part of sum_T exp(i twist.T) chi_mu(r - T), each (ao,).
 
     T = n + m with n the translation to the atom's nearest image and m from `images`.
@@ -114,7 +124,10 @@ def _bloch_sums(reference: Reference, r: Array, system: System, twisted: bool) -
     near, far = 2 * jnp.pi * (n @ theta), 2 * jnp.pi * (m @ theta)
     real, imag = jnp.cos(far) @ values, jnp.sin(far) @ values
     near = near[_atom_of_function(reference.basis)]
-    return (jnp.cos(near) * real - jnp.sin(near) * imag, jnp.cos(near) * imag + jnp.sin(near) * real)
+    return (
+        jnp.cos(near) * real - jnp.sin(near) * imag,
+        jnp.cos(near) * imag + jnp.sin(near) * real,
+    )
 
 
 def _plane_waves(reference: Reference, walker: Array, system: System) -> tuple[Array, Array]:
@@ -154,8 +167,12 @@ def _channel(name: str) -> int:
 def _check_twist(mean_field: MeanField, system: System, complex_orbitals: bool) -> None:
     twist = np.asarray(system.twist, dtype=float)
     if np.abs(twist - mean_field.twist).max() > 1e-6:
-        raise DataError(f"the mean field is at twist {mean_field.twist.tolist()}", where="mean field",
-                        expected=f"twist {twist.tolist()}", remedy="run the mean field of this twist")
+        raise DataError(
+            f"the mean field is at twist {mean_field.twist.tolist()}",
+            where="mean field",
+            expected=f"twist {twist.tolist()}",
+            remedy="run the mean field of this twist",
+        )
     if system.cell.periodic and not complex_orbitals and np.abs(twist).max() > 0:
         raise ConfigError(f"real orbitals at twist {twist.tolist()}", where="ansatz.number",
                           expected="complex orbitals where a twist is not zero",

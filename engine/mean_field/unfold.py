@@ -30,17 +30,24 @@ def translations(mean_field: MeanField, system: System, S: np.ndarray) -> np.nda
     positions = np.asarray(system.positions, dtype=float)
     cells, rest = divmod(len(positions), len(mean_field.positions))
     if rest or tuple(mean_field.symbols) * cells != tuple(system.symbols):
-        raise DataError(f"the mean field has atoms {' '.join(mean_field.symbols)}", where="mean field",
-                        expected=f"a primitive cell of {' '.join(system.symbols)}",
-                        remedy="run the mean field again")
+        raise DataError(
+            f"the mean field has atoms {' '.join(mean_field.symbols)}",
+            where="mean field",
+            expected=f"a primitive cell of {' '.join(system.symbols)}",
+            remedy="run the mean field again",
+        )
     shifts = positions - np.tile(mean_field.positions, (cells, 1))
     moves = shifts - shifts[0]
     if system.cell.periodic:
         frac = moves @ np.linalg.inv(system.cell.lattice) @ np.asarray(S)
         moves = (frac - np.round(frac)) @ np.linalg.solve(np.asarray(S, float), system.cell.lattice)
     if np.abs(moves).max() > 1e-3:
-        raise DataError("the mean field has its atoms in other places", where="mean field",
-                        expected="the structure of the system file", remedy="run the mean field again")
+        raise DataError(
+            "the mean field has its atoms in other places",
+            where="mean field",
+            expected="the structure of the system file",
+            remedy="run the mean field again",
+        )
     return shifts
 
 
@@ -55,7 +62,11 @@ def unfold(mean_field: MeanField, spin: int, count: int,
     phases = _phases(mean_field, shifts)[k]
     coefficients = mean_field.coeff[spin][k, :, band]
     cells = len(shifts) // len(mean_field.positions)
-    return phases * np.tile(coefficients, cells), mean_field.kpoints[k], mean_field.energy[spin][k, band]
+    return (
+        phases * np.tile(coefficients, cells),
+        mean_field.kpoints[k],
+        mean_field.energy[spin][k, band],
+    )
 
 
 def first_zone(kpoints: np.ndarray, lattice: np.ndarray) -> np.ndarray:
@@ -81,7 +92,9 @@ def _phases(mean_field: MeanField, shifts: np.ndarray) -> np.ndarray:
     return np.exp(1j * mean_field.kpoints @ (shifts - shifts[0]).T)[:, owner] / np.sqrt(cells)
 
 
-def real_orbitals(coefficients: np.ndarray, energies: np.ndarray, overlap: np.ndarray) -> np.ndarray:
+def real_orbitals(
+    coefficients: np.ndarray, energies: np.ndarray, overlap: np.ndarray
+) -> np.ndarray:
     """Returns real orthonormal orbitals that span the space of complex ones.
 
     The projector P on a space closed under complex conjugation is real; its real part has the
@@ -100,9 +113,12 @@ def real_orbitals(coefficients: np.ndarray, energies: np.ndarray, overlap: np.nd
     weights, real = np.linalg.eigh((orbitals.T @ orbitals.conj()).real)
     smallest, real = weights[-len(energies):].min(), real[:, -len(energies):]
     if smallest < 1 - CLOSED:
-        log.warning("the occupied orbitals are not closed under complex conjugation (smallest "
-                    "projector eigenvalue %.4f): real orbitals are an approximation to them; complex "
-                    "ones (number: complex) are exact", smallest)
+        log.warning(
+            "the occupied orbitals are not closed under complex conjugation (smallest "
+            "projector eigenvalue %.4f): real orbitals are an approximation to them; complex "
+            "ones (number: complex) are exact",
+            smallest,
+        )
     levels = real.T @ ((orbitals.T * energies) @ orbitals.conj()).real @ real
     canonical = real @ np.linalg.eigh(levels)[1]
     return canonical.T @ (vectors[:, kept] / np.sqrt(values[kept])).T

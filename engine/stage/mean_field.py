@@ -40,8 +40,15 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
     file = read_system(system)
     n_up, n_down = _electrons(file, sections, system)
     frac = sections["twist"]["frac"]
-    log.info("%s/%s of %d + %d electrons, %d primitive cells, twist %s", options.method, options.basis,
-             n_up, n_down, file.n_cells, list(frac))
+    log.info(
+        "%s/%s of %d + %d electrons, %d primitive cells, twist %s",
+        options.method,
+        options.basis,
+        n_up,
+        n_down,
+        file.n_cells,
+        list(frac),
+    )
     result = solve(file.primitive, file.supercell, n_up, n_down, sections["charge"], frac, options)
     result = dataclasses.replace(result, system_fingerprint=file.fingerprint)
     log.info("energy %.8f hartree per primitive cell, gap %.4f hartree", result.total, result.gap)

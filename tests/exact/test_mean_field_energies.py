@@ -25,7 +25,9 @@ def test_folded_kpoints_give_the_energy_of_the_supercell(S):
     whole = solve(expand(H2, S), ONE, 2, 2, 0, twist, STO)
     assert folded.n_cells == 2
     assert folded.simulation_energy == pytest.approx(whole.total, abs=2e-5)
-    assert np.sort(folded.energy[0].ravel()) == pytest.approx(np.sort(whole.energy[0].ravel()), abs=1e-4)
+    assert np.sort(folded.energy[0].ravel()) == pytest.approx(
+        np.sort(whole.energy[0].ravel()), abs=1e-4
+    )
     assert folded.gap == pytest.approx(whole.gap, abs=1e-4)
 
 
@@ -45,8 +47,14 @@ def test_equivalent_twists_have_equal_energy():
     assert energies == pytest.approx([energies[0]] * 3, abs=1e-7)
 
 
-@pytest.mark.parametrize(("symbols", "spin", "method", "energy"), [
-    (("He",), 0, "rhf", -2.8551604793), (("H",), 1, "uhf", -0.4992784034), (("Li",), 1, "rohf", None)])
+@pytest.mark.parametrize(
+    ("symbols", "spin", "method", "energy"),
+    [
+        (("He",), 0, "rhf", -2.8551604793),
+        (("H",), 1, "uhf", -0.4992784034),
+        (("Li",), 1, "rohf", None),
+    ],
+)
 def test_atoms(symbols, spin, method, energy):
     """cc-pVDZ energies of He and H (EMSL/NIST tables); Li: ROHF lies above UHF."""
     atom = Geometry(symbols, np.zeros((1, 3)))
@@ -73,9 +81,21 @@ def test_polarised_crystal_with_an_odd_electron_per_cell():
     """One H per cell, all spins up: Hund's pair of k-points, by both open-shell methods."""
     cell = Geometry(("H",), np.zeros((1, 3)), np.diag([4.0, 4.0, 4.0]))
     S = np.diag([2, 1, 1])
-    uhf = solve(cell, S, 2, 0, 0, np.zeros(3), MeanFieldConfig(basis="6-31g", method="uhf", integrals="gdf"))
-    rohf = solve(cell, S, 2, 0, 0, np.zeros(3), MeanFieldConfig(basis="6-31g", method="rohf", integrals="gdf"))
-    assert uhf.total == pytest.approx(rohf.total, abs=1e-6)  # no minority electrons: the same problem
+    uhf = solve(
+        cell, S, 2, 0, 0, np.zeros(3), MeanFieldConfig(basis="6-31g", method="uhf", integrals="gdf")
+    )
+    rohf = solve(
+        cell,
+        S,
+        2,
+        0,
+        0,
+        np.zeros(3),
+        MeanFieldConfig(basis="6-31g", method="rohf", integrals="gdf"),
+    )
+    assert uhf.total == pytest.approx(
+        rohf.total, abs=1e-6
+    )  # no minority electrons: the same problem
     assert uhf.occupation.sum(axis=(1, 2)).tolist() == [2, 0]
 
 

@@ -26,8 +26,14 @@ DOUBLE = np.diag([2, 1, 1])
 def simulation(geometry, S, twist, n_up, n_down) -> System:
     big = expand(geometry, S)
     cell = Cell(jnp.asarray(big.lattice), periodic=True) if big.periodic else Cell.open()
-    return System(cell, jnp.asarray(big.positions), jnp.asarray(big.charges, float), jnp.asarray(twist),
-                  big.symbols, electrons(n_up, n_down))
+    return System(
+        cell,
+        jnp.asarray(big.positions),
+        jnp.asarray(big.charges, float),
+        jnp.asarray(twist),
+        big.symbols,
+        electrons(n_up, n_down),
+    )
 
 
 def pyscf_orbitals(mean_field, geometry, points, basis):
@@ -87,21 +93,31 @@ def test_single_precision_reference_stays_single(lih):
     r = points_around(system)
     ours = evaluate_orbitals(single, jnp.asarray(r, jnp.float32), system)[0]
     assert ours.dtype == jnp.complex64
-    np.testing.assert_allclose(ours, evaluate_orbitals(reference, jnp.asarray(r), system)[0], atol=2e-5)
+    np.testing.assert_allclose(
+        ours, evaluate_orbitals(reference, jnp.asarray(r), system)[0], atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("S", [np.diag([3, 1, 1]), np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 1]])])
 def test_real_combinations_span_the_same_determinant(S):
     n = round(np.linalg.det(S))
-    mean_field = solve(H2, S, n, n, 0, np.zeros(3), MeanFieldConfig(basis="sto-3g", integrals="gdf"))
+    mean_field = solve(
+        H2, S, n, n, 0, np.zeros(3), MeanFieldConfig(basis="sto-3g", integrals="gdf")
+    )
     system = simulation(H2, S, np.zeros(3), n, n)
     make = lambda c: make_reference(mean_field, system, S, complex_orbitals=c, dtype=jnp.float64)
-    walkers = np.stack([points_around(system, n)] + [2.5 * np.random.default_rng(i).normal(size=(n, 3))
-                                                     for i in range(6)])
-    value = lambda ref: jax.vmap(lambda w: evaluate_orbitals(ref, w, system)[0])(jnp.asarray(walkers))
+    walkers = np.stack(
+        [points_around(system, n)]
+        + [2.5 * np.random.default_rng(i).normal(size=(n, 3)) for i in range(6)]
+    )
+    value = lambda ref: jax.vmap(lambda w: evaluate_orbitals(ref, w, system)[0])(
+        jnp.asarray(walkers)
+    )
     exact, real = value(make(True)), value(make(False))
     assert real.dtype == jnp.float64
-    np.testing.assert_allclose(exact[0], pyscf_orbitals(mean_field, H2, walkers[0], "sto-3g"), atol=1e-7)
+    np.testing.assert_allclose(
+        exact[0], pyscf_orbitals(mean_field, H2, walkers[0], "sto-3g"), atol=1e-7
+    )
     ratio = np.abs(np.linalg.det(exact)) / np.abs(np.linalg.det(real))
     np.testing.assert_allclose(ratio, 1.0, rtol=1e-5)  # both sets are orthonormal
 
@@ -113,10 +129,16 @@ def test_open_molecule_agrees_with_pyscf():
     mean_field = solve(molecule, np.eye(3, dtype=int), 5, 5, 0, np.zeros(3),
                        MeanFieldConfig(basis="cc-pvtz"))
     system = simulation(molecule, np.eye(3, dtype=int), np.zeros(3), 5, 5)
-    reference = make_reference(mean_field, system, np.eye(3), complex_orbitals=False, dtype=jnp.float64)
+    reference = make_reference(
+        mean_field, system, np.eye(3), complex_orbitals=False, dtype=jnp.float64
+    )
     r = np.random.default_rng(0).normal(scale=2.0, size=(10, 3))
-    mol = gto.M(atom=list(zip(molecule.symbols, molecule.positions.tolist(), strict=True)), unit="B",
-                basis="cc-pvtz", verbose=0)
+    mol = gto.M(
+        atom=list(zip(molecule.symbols, molecule.positions.tolist(), strict=True)),
+        unit="B",
+        basis="cc-pvtz",
+        verbose=0,
+    )
     expected = mol.eval_gto("GTOval_sph", r) @ mean_field.coeff[0, 0, :, :5].real
     ours = evaluate_orbitals(reference, jnp.asarray(r), system)[0]
     assert ours.dtype == jnp.float64
@@ -124,7 +146,9 @@ def test_open_molecule_agrees_with_pyscf():
 
 
 def test_vacuum_may_be_shorter_in_the_mean_field():
-    chain = Geometry(("H", "H"), np.array([[0.0, 39.0, -0.5], [1.8, 0.5, 0.7]]), np.diag([3.6, 40.0, 40.0]))
+    chain = Geometry(
+        ("H", "H"), np.array([[0.0, 39.0, -0.5], [1.8, 0.5, 0.7]]), np.diag([3.6, 40.0, 40.0])
+    )
     twist = np.array([0.2, 0.0, 0.0])
     mean_field = solve(chain, DOUBLE, 2, 2, 0, twist,
                        MeanFieldConfig(basis="sto-3g", vacuum_bohr=16.0, integrals="gdf"))
@@ -134,8 +158,12 @@ def test_vacuum_may_be_shorter_in_the_mean_field():
     system = simulation(chain, DOUBLE, twist, 2, 2)
     reference = make_reference(mean_field, system, DOUBLE, complex_orbitals=True, dtype=jnp.float64)
     near = np.random.default_rng(0).normal(size=(8, 3)) + [0, 39.0, 0.0]
-    expected = pyscf_orbitals(mean_field, Geometry(chain.symbols, mean_field.positions, mean_field.lattice),
-                              near - chain.positions[0] + mean_field.positions[0], "sto-3g")
+    expected = pyscf_orbitals(
+        mean_field,
+        Geometry(chain.symbols, mean_field.positions, mean_field.lattice),
+        near - chain.positions[0] + mean_field.positions[0],
+        "sto-3g",
+    )
     np.testing.assert_allclose(evaluate_orbitals(reference, jnp.asarray(near), system)[0], expected,
                                atol=1e-6)
 

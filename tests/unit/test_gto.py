@@ -33,7 +33,9 @@ def points(n=20, seed=1):
 def test_every_function_up_to_g_agrees_with_pyscf(mol):
     basis, r = basis_of(mol), points()
     assert set(basis.angular) == {0, 1, 2, 3, 4}
-    ours = jax.vmap(lambda x: gto.evaluate(basis, x, jnp.asarray(mol.atom_coords())))(jnp.asarray(r))
+    ours = jax.vmap(lambda x: gto.evaluate(basis, x, jnp.asarray(mol.atom_coords())))(
+        jnp.asarray(r)
+    )
     theirs = mol.eval_gto("GTOval_sph", r)
     assert ours.shape == (20, basis.size)
     np.testing.assert_allclose(ours, theirs, atol=1e-12, rtol=1e-11)

@@ -19,11 +19,27 @@ def example(**changes) -> MeanField:
     coeff = rng.normal(size=(2, 3, 6, 5)) + 1j * rng.normal(size=(2, 3, 6, 5))
     energy = rng.normal(size=(2, 3, 5))
     energy[0, 1, 4] = np.inf
-    values = dict(kpoints=rng.normal(size=(3, 3)), coeff=coeff, energy=energy,
-                  occupation=(energy < 0) * 1.0, shells=shells, symbols=("Li", "H"),
-                  positions=rng.normal(size=(2, 3)), lattice=5 * np.eye(3), twist=np.array([0.1, 0, -0.5]),
-                  total=-8.25, nuclear=1.5, gap=0.125, converged=True, n_cells=3, method="rhf",
-                  basis="6-31g", system_fingerprint="abc", pyscf_version="2.14.0", fingerprint="fp")
+    values = dict(
+        kpoints=rng.normal(size=(3, 3)),
+        coeff=coeff,
+        energy=energy,
+        occupation=(energy < 0) * 1.0,
+        shells=shells,
+        symbols=("Li", "H"),
+        positions=rng.normal(size=(2, 3)),
+        lattice=5 * np.eye(3),
+        twist=np.array([0.1, 0, -0.5]),
+        total=-8.25,
+        nuclear=1.5,
+        gap=0.125,
+        converged=True,
+        n_cells=3,
+        method="rhf",
+        basis="6-31g",
+        system_fingerprint="abc",
+        pyscf_version="2.14.0",
+        fingerprint="fp",
+    )
     return MeanField(**{**values, **changes})
 
 

@@ -77,7 +77,9 @@ def test_closed_shell_method_refuses_open_shells():
 
 
 def test_missing_convergence_says_what_to_do():
-    with pytest.raises(NotConvergedError, match=r"(?s)1 cycles.*max_cycles.*level_shift_ha.*newton"):
+    with pytest.raises(
+        NotConvergedError, match=r"(?s)1 cycles.*max_cycles.*level_shift_ha.*newton"
+    ):
         solve(Geometry(("Be",), np.zeros((1, 3))), ONE, 2, 2, 0, np.zeros(3),
               MeanFieldConfig(basis="6-31g", max_cycles=1, convergence_ha=1e-14))
 
@@ -88,7 +90,9 @@ def test_degenerate_shell_is_said(caplog):
     with caplog.at_level(logging.WARNING):
         full = solve(far, ONE, 2, 0, 0, np.zeros(3), MeanFieldConfig(basis="sto-3g", method="uhf"))
         assert full.gap == np.inf and not caplog.text  # no virtual orbital is left
-        cation = solve(far, ONE, 1, 0, 1, np.zeros(3), MeanFieldConfig(basis="sto-3g", method="uhf"))
+        cation = solve(
+            far, ONE, 1, 0, 1, np.zeros(3), MeanFieldConfig(basis="sto-3g", method="uhf")
+        )
     assert cation.gap < 1e-4 and "degenerate open shell" in caplog.text
 
 
@@ -104,15 +108,21 @@ def test_vacuum_is_cut_and_atoms_stay_together(fraction):
 
 def test_long_crystals_are_not_taken_for_vacuum():
     full = Geometry(("H",) * 8, np.arange(8)[:, None] * [0, 0, 5.0], np.diag([4.0, 4.0, 40.0]))
-    np.testing.assert_array_equal(shorten_vacuum(full, 20.0, np.zeros((1, 3))).lattice, full.lattice)
+    np.testing.assert_array_equal(
+        shorten_vacuum(full, 20.0, np.zeros((1, 3))).lattice, full.lattice
+    )
     tilted = np.array([[4.0, 0, 0], [0, 4.0, 0], [2.0, 0, 40.0]])
     one = Geometry(("H",), np.zeros((1, 3)), tilted)
     np.testing.assert_array_equal(shorten_vacuum(one, 20.0, np.zeros((1, 3))).lattice, tilted)
 
 
 def test_twist_along_vacuum_is_refused():
-    with pytest.raises(ConfigError, match="mean_field.vacuum_bohr: .*lattice vector 2, which is vacuum"):
-        solve(CHAIN, ONE, 1, 1, 0, np.array([0.0, 0.25, 0.0]), MeanFieldConfig(**TINY, vacuum_bohr=15))
+    with pytest.raises(
+        ConfigError, match="mean_field.vacuum_bohr: .*lattice vector 2, which is vacuum"
+    ):
+        solve(
+            CHAIN, ONE, 1, 1, 0, np.array([0.0, 0.25, 0.0]), MeanFieldConfig(**TINY, vacuum_bohr=15)
+        )
 
 
 @pytest.mark.parametrize("S", [np.diag([3, 1, 2]), np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]),

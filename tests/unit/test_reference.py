@@ -25,7 +25,7 @@ GEOMETRY = Geometry(("He", "H"), np.array([[0.1, 0.2, 0.3], [2.0, 1.5, 2.5]]), L
 
 
 def fake(twist, seed=0) -> MeanField:
-    """Random orthonormal orbitals in a nearly orthogonal basis, closed under conjugation at Gamma."""
+    """Random orthonormal orbitals, closed under complex conjugation at Gamma."""
     rng = np.random.default_rng(seed)
     kpoints = 2 * np.pi * (folded_kpoints(S) + np.asarray(twist) @ np.linalg.inv(S).T) \
         @ np.linalg.inv(LATTICE).T
@@ -34,11 +34,24 @@ def fake(twist, seed=0) -> MeanField:
     coeff = np.stack([np.linalg.qr(rng.normal(size=(4, 4)))[0] for _ in kpoints])
     occupation = np.zeros((2, 2, 4))
     occupation[0, :, :2] = occupation[1, :, :1] = 1
-    return MeanField(kpoints=kpoints, coeff=np.stack([coeff, coeff]).astype(complex),
-                     energy=np.tile(np.arange(4.0), (2, 2, 1)), occupation=occupation, shells=shells,
-                     symbols=GEOMETRY.symbols, positions=GEOMETRY.positions, lattice=LATTICE,
-                     twist=np.asarray(twist, float), total=-1.0, nuclear=0.5, gap=1.0, converged=True,
-                     n_cells=2, method="rhf", basis="test")
+    return MeanField(
+        kpoints=kpoints,
+        coeff=np.stack([coeff, coeff]).astype(complex),
+        energy=np.tile(np.arange(4.0), (2, 2, 1)),
+        occupation=occupation,
+        shells=shells,
+        symbols=GEOMETRY.symbols,
+        positions=GEOMETRY.positions,
+        lattice=LATTICE,
+        twist=np.asarray(twist, float),
+        total=-1.0,
+        nuclear=0.5,
+        gap=1.0,
+        converged=True,
+        n_cells=2,
+        method="rhf",
+        basis="test",
+    )
 
 
 def system_at(twist, n_up=4, n_down=2) -> System:
@@ -56,7 +69,9 @@ def brute_force(mean_field, r):
     s = np.exp(-np.outer((d[0]**2).sum(-1), [1.5, 0.6])) @ [1.0, 0.4] / np.sqrt(4 * np.pi)
     p = 0.7 * np.exp(-0.9 * (d[1]**2).sum(-1))[:, None] * d[1] * np.sqrt(3 / (4 * np.pi))
     chi = np.exp(1j * mean_field.kpoints @ T.T) @ np.concatenate([s[:, None], p], axis=1)
-    return np.concatenate([x @ c[:, :2] for x, c in zip(chi, mean_field.coeff[0], strict=True)]) / np.sqrt(2)
+    return np.concatenate(
+        [x @ c[:, :2] for x, c in zip(chi, mean_field.coeff[0], strict=True)]
+    ) / np.sqrt(2)
 
 
 TWIST = [0.17, -0.31, 0.44]
@@ -108,7 +123,10 @@ def test_kpoints_are_the_shortest_of_their_class():
     k = np.array([[0.25, 0, 0], [0.75, 0, 0], [-0.5, 2, 1]]) @ reciprocal
     found = first_zone(k, LATTICE) @ np.linalg.inv(reciprocal)
     np.testing.assert_allclose(found[:2], [[0.25, 0, 0], [-0.25, 0, 0]], atol=1e-12)
-    assert np.linalg.norm(first_zone(k, LATTICE)[2]) <= np.linalg.norm([0.5, 0, 0] @ reciprocal) + 1e-12
+    assert (
+        np.linalg.norm(first_zone(k, LATTICE)[2])
+        <= np.linalg.norm([0.5, 0, 0] @ reciprocal) + 1e-12
+    )
 
 
 def test_kpoints_differ_from_the_twist_by_reciprocal_vectors():
@@ -127,11 +145,15 @@ def test_works_under_jit_vmap_and_reverse_mode():
     values, gradients = batched(walkers, reference, system)
     np.testing.assert_allclose(values, [value(w, reference, system) for w in walkers], rtol=1e-10)
     step = 1e-5 * jnp.zeros((6, 3)).at[1, 2].set(1.0)
-    slope = (value(walkers[0] + step, reference, system) - value(walkers[0] - step, reference, system)) / 2e-5
+    slope = (
+        value(walkers[0] + step, reference, system) - value(walkers[0] - step, reference, system)
+    ) / 2e-5
     np.testing.assert_allclose(gradients[0, 1, 2], slope, rtol=1e-6)
     # Another twist is the same compiled program.
     other = system_at([0.05, 0.25, -0.4])
-    reference = make_reference(fake(other.twist), other, S, complex_orbitals=True, dtype=jnp.float64)
+    reference = make_reference(
+        fake(other.twist), other, S, complex_orbitals=True, dtype=jnp.float64
+    )
     before = batched._cache_size()
     batched(walkers, reference, other)
     assert batched._cache_size() == before
@@ -171,8 +193,13 @@ def test_conjugation_breaking_orbitals_warn(caplog):
     rng = np.random.default_rng(0)
     turned = np.linalg.qr(rng.normal(size=(2, 2, 4, 4)) + 1j * rng.normal(size=(2, 2, 4, 4)))[0]
     with caplog.at_level(logging.WARNING):
-        reference = make_reference(dataclasses.replace(mean_field, coeff=turned), system_at(zero), S,
-                                   complex_orbitals=False, dtype=jnp.float64)
+        reference = make_reference(
+            dataclasses.replace(mean_field, coeff=turned),
+            system_at(zero),
+            S,
+            complex_orbitals=False,
+            dtype=jnp.float64,
+        )
     assert "not closed under complex conjugation" in caplog.text
     assert reference.coefficients[0].dtype == jnp.float64
     assert jnp.linalg.matrix_rank(reference.coefficients[0]) == 4
@@ -193,4 +220,6 @@ def test_what_does_not_fit_is_refused(change, error, words):
         mean_field = dataclasses.replace(mean_field, positions=moved)
     mean_field = dataclasses.replace(mean_field, symbols=change.get("symbols", mean_field.symbols))
     with pytest.raises(error, match=words):
-        make_reference(mean_field, system, S, complex_orbitals=not change.get("real"), dtype=jnp.float64)
+        make_reference(
+            mean_field, system, S, complex_orbitals=not change.get("real"), dtype=jnp.float64
+        )
