@@ -141,7 +141,7 @@ class MeanFieldConfig:
     functional: str = key("exchange-correlation functional of rks", default="pbe")
     integrals: str = key(
         "two-electron integrals of a periodic cell: Gaussian, range-separated or mixed density "
-        "fitting, or FFT", default="rsdf", choices=("gdf", "rsdf", "mdf", "fft"))
+        "fitting, or FFT", default="gdf", choices=("gdf", "rsdf", "mdf", "fft"))
     auxiliary_basis: str | None = key("density-fitting basis; PySCF chooses when left out",
                                       default=None)
     vacuum_bohr: float | None = key(

@@ -1,0 +1,65 @@
+"""VMC of the bare mean-field determinant has the mean-field energy, Ewald exchange included.
+
+One number by two independent routes: Gaussian integrals in PySCF, Monte Carlo integration of
+the local energy here.
+"""
+
+import pytest
+
+from tests.chain import sections, stages
+
+H2 = {"kind": "atoms", "species": ["H", "H"], "positions_bohr": [[0, 0, 0], [0.4, 0, 1.3]]}
+SKEWED = [[5.0, 0, 0], [1.2, 4.6, 0], [0, 0.7, 5.4]]
+CRYSTAL = {**H2, "lattice_bohr": SKEWED}
+LIH = {"kind": "prototype", "prototype": "rocksalt", "species": ["Li", "H"], "a_angstrom": 4.061}
+TWIST = (1 / 3, -1 / 4, 1 / 2)
+
+CASES = {
+    "molecule": ({"structure": H2, "mean_field": {"basis": "cc-pvdz"}}, (0, 0, 0)),
+    "triplet": ({"structure": H2, "spin": 2, "mean_field": {"basis": "6-31g", "method": "uhf"}}, (0, 0, 0)),
+    "crystal at Gamma": ({"structure": CRYSTAL, "mean_field": {"basis": "6-31g"}}, (0, 0, 0)),
+    "crystal at a twist": ({"structure": CRYSTAL, "mean_field": {"basis": "6-31g"}}, TWIST),
+    "supercell at a twist": ({"structure": CRYSTAL, "supercell": [[1, 1, 0], [0, 1, 0], [0, 0, 1]],
+                              "mean_field": {"basis": "sto-3g"}}, TWIST),
+    "two cells at a twist": ({"structure": CRYSTAL, "supercell": [2, 1, 1],
+                              "mean_field": {"basis": "sto-3g"}}, TWIST),
+}
+SLOW = {
+    "LiH crystal at Gamma": ({"structure": LIH, "mean_field": {"basis": "6-31g"}}, (0, 0, 0)),
+    "LiH crystal at a twist": ({"structure": LIH, "mean_field": {"basis": "6-31g"}}, TWIST),
+    "open-shell molecule": ({"structure": {"kind": "atoms", "species": ["Li"], "positions_bohr": [[0, 0, 0]]},
+                             "spin": 1, "mean_field": {"basis": "cc-pvdz", "method": "uhf"}}, (0, 0, 0)),
+}
+
+
+def method(walkers, steps):
+    return {"ansatz": {"name": "slater"}, "precision": "float64",
+            "sampler": {"walkers": walkers, "moves": 8, "equilibration": 60},
+            "pretrain": {"steps": 0}, "vmc": {"steps": 0},
+            "evaluate": {"min_steps": steps, "max_steps": steps}}
+
+
+def difference(tmp_path, case, walkers, steps):
+    """Returns (VMC - mean field, error), hartree per simulation cell, and the result."""
+    material, twist = case
+    periodic = material["structure"].get("lattice_bohr") or material["structure"]["kind"] == "prototype"
+    run = sections(material, method(walkers, steps), twist, "complex" if periodic else "real")
+    result = stages(tmp_path, run)
+    return result["energy_ha"] - result["mean_field_ha"], result["error_ha"], result
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_determinant_has_the_mean_field_energy(tmp_path, name):
+    gap, error, result = difference(tmp_path, CASES[name], 1000, 250)
+    assert error < 4e-3
+    assert abs(gap) < 3.5 * error
+    assert abs(result["imag_ha"]) < 10 * error
+    assert result["kinetic_ha"] + result["potential_ha"] == pytest.approx(result["energy_ha"], abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES | SLOW)
+def test_determinant_has_the_mean_field_energy_to_a_millihartree(tmp_path, name):
+    gap, error, _ = difference(tmp_path, (CASES | SLOW)[name], 4000, 1500)
+    assert error < (1.0e-3 if name in CASES else 2.5e-3)
+    assert abs(gap) < 3.5 * error + 2e-4  # density fitting
