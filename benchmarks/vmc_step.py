@@ -45,8 +45,16 @@ def main() -> None:
     jax.config.update("jax_enable_compilation_cache", False)
     rows = [measure(name, chosen) for name in chosen.materials]
     if chosen.json:
-        Path(chosen.json).write_text(json.dumps({"machine": platform.processor() or platform.machine(),
-                                                 "jax": jax.__version__, "rows": rows}, indent=1))
+        Path(chosen.json).write_text(
+            json.dumps(
+                {
+                    "machine": platform.processor() or platform.machine(),
+                    "jax": jax.__version__,
+                    "rows": rows,
+                },
+                indent=1,
+            )
+        )
 
 
 def measure(material: str, chosen: argparse.Namespace) -> dict:
@@ -57,11 +65,18 @@ def measure(material: str, chosen: argparse.Namespace) -> dict:
     hamiltonian_options = parse(HamiltonianConfig, sections["hamiltonian"])
     params, state = here.template()
     sample = make_sample(here)
-    local_energy = make_local_energy(here.wavefunction, make_hamiltonian(here.system, hamiltonian_options),
-                                     hamiltonian_options.chunk)
+    local_energy = make_local_energy(
+        here.wavefunction,
+        make_hamiltonian(here.system, hamiltonian_options),
+        hamiltonian_options.chunk,
+    )
     key = keys.stream(here.key, "benchmark")
-    row = {"material": material, "method": chosen.method, "electrons": here.system.n_particles,
-           "walkers": chosen.walkers}
+    row = {
+        "material": material,
+        "method": chosen.method,
+        "electrons": here.system.n_particles,
+        "walkers": chosen.walkers,
+    }
     holder = [params, state]
 
     def advance():
@@ -69,8 +84,12 @@ def measure(material: str, chosen: argparse.Namespace) -> dict:
         return holder[1]
 
     state = timed(row, "sample", 3 * chosen.repeat, advance)
-    energy = timed(row, "local_energy", chosen.repeat,
-                   lambda: local_energy(params, state.walkers, here.system, here.reference, key))
+    energy = timed(
+        row,
+        "local_energy",
+        chosen.repeat,
+        lambda: local_energy(params, state.walkers, here.system, here.reference, key),
+    )
     optimizer = make_optimizer(here.wavefunction, parse(OptimizerConfig, sections["optimizer"]))
     weights = [w.astype(here.dtype) for w in clipped_weights(energy.real, energy.imag, 5.0)]
     batch = (state.walkers, *weights, here.system, here.reference)
@@ -82,7 +101,10 @@ def measure(material: str, chosen: argparse.Namespace) -> dict:
 
     timed(row, "optimizer", chosen.repeat, step)
     row["iteration_s"] = sum(row[f"{part}_s"] for part in ("sample", "local_energy", "optimizer"))
-    print(" ".join(f"{k}={v:.4f}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()), flush=True)
+    print(
+        " ".join(f"{k}={v:.4f}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()),
+        flush=True,
+    )
     return row
 
 
@@ -93,7 +115,9 @@ def prepare(material: str, chosen: argparse.Namespace, folder: Path):
     plan = campaign.load(folder / "campaign.yaml", ROOT)
     twist = plan.twists(material)[-1].index
     files = {"system": folder / "system.h5", "mean_field": folder / "mean_field.h5"}
-    structure(plan.sections("structure", material), system=files["system"], structure=folder / "s.extxyz")
+    structure(
+        plan.sections("structure", material), system=files["system"], structure=folder / "s.extxyz"
+    )
     mean_field(plan.sections("mean_field", material, chosen.method, twist), **files)
     sections = plan.sections("vmc", material, chosen.method, twist)
     sections["sampler"]["walkers"] = chosen.walkers

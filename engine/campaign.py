@@ -20,10 +20,24 @@ from engine.system.material import check_material
 from engine.system.twists import Twist, enumerate_twists
 
 NAME = re.compile(r"[a-z0-9-]+")
-RESERVED = frozenset({
-    "all", "structures", "mean-fields", "pretrained", "trained", "evaluated", "energies", "tables",
-    "figures", "report", "structure", "pretrain", "vmc", "evaluate",
-})
+RESERVED = frozenset(
+    {
+        "all",
+        "structures",
+        "mean-fields",
+        "pretrained",
+        "trained",
+        "evaluated",
+        "energies",
+        "tables",
+        "figures",
+        "report",
+        "structure",
+        "pretrain",
+        "vmc",
+        "evaluate",
+    }
+)
 """Names a material may not have: they are rules, targets or folders of the workflow."""
 
 STAGE_SECTIONS = {
@@ -126,8 +140,11 @@ class Campaign:
         overrides = self.material(material).config.overrides
         for name in overrides:
             if name not in (known := _names(self.root, "methods")):
-                raise ConfigError(f"unknown method '{name}'", where=f"{source}, key 'overrides'",
-                                  expected=nearest(name, known))
+                raise ConfigError(
+                    f"unknown method '{name}'",
+                    where=f"{source}, key 'overrides'",
+                    expected=nearest(name, known),
+                )
         if method not in overrides:
             return plain
         where = f"{source}, key 'overrides', method '{method}'"
@@ -143,17 +160,20 @@ class Campaign:
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
         if ansatz.number == "real" and (twisted or (facts.periodic and ansatz.name == "slater")):
-            raise ConfigError(f"method '{method}' asks for real orbitals, but material "
-                              f"'{material}' needs complex ones",
-                              where=str(_find(self.root, "methods", method)),
-                              expected="number: auto or number: complex",
-                              remedy="delete the key 'number' from the section 'ansatz'")
+            raise ConfigError(
+                f"method '{method}' asks for real orbitals, but material "
+                f"'{material}' needs complex ones",
+                where=str(_find(self.root, "methods", method)),
+                expected="number: auto or number: complex",
+                remedy="delete the key 'number' from the section 'ansatz'",
+            )
         if ansatz.number != "auto":
             return ansatz.number
         return "complex" if twisted or (facts.periodic and ansatz.name == "slater") else "real"
 
-    def sections(self, stage: str, material: str, method: str | None = None,
-                 twist: int | None = None) -> dict[str, Any]:
+    def sections(
+        self, stage: str, material: str, method: str | None = None, twist: int | None = None
+    ) -> dict[str, Any]:
         """Returns everything one job depends on apart from its input files, canonical.
 
         Args:
@@ -166,31 +186,57 @@ class Campaign:
         if stage == "structure":
             content = _structure_sections(facts)
         elif stage == "mean_field":
-            content = {"material": material, "mean_field": facts.config.mean_field,
-                       "twist": _phase(facts.twists[twist]), "charge": facts.config.charge,
-                       "spin": facts.config.spin}
+            content = {
+                "material": material,
+                "mean_field": facts.config.mean_field,
+                "twist": _phase(facts.twists[twist]),
+                "charge": facts.config.charge,
+                "spin": facts.config.spin,
+            }
         elif stage == "twist_average":
-            content = {"material": material, "method": method, "seed": self.seed,
-                       "n_atoms": facts.n_atoms, "n_cells": facts.n_cells,
-                       "literature": facts.config.literature,
-                       "twists": [_phase(t) | {"weight": t.weight} for t in facts.twists]}
+            content = {
+                "material": material,
+                "method": method,
+                "seed": self.seed,
+                "n_atoms": facts.n_atoms,
+                "n_cells": facts.n_cells,
+                "literature": facts.config.literature,
+                "twists": [_phase(t) | {"weight": t.weight} for t in facts.twists],
+            }
         else:
             content = self._method_sections(stage, facts, method, twist)
         return config.canonical(_plain(content))
 
     def summary(self) -> list[dict[str, Any]]:
         """Returns, per run, what a report says beside the numbers: material and method."""
-        return [config.canonical(_plain({
-            "material": name, "method": method, "material_config": self.material(name).config,
-            "method_config": self.method(name, method)}))
-            for name, methods in self.runs.items() for method in methods]
+        return [
+            config.canonical(
+                _plain(
+                    {
+                        "material": name,
+                        "method": method,
+                        "material_config": self.material(name).config,
+                        "method_config": self.method(name, method),
+                    }
+                )
+            )
+            for name, methods in self.runs.items()
+            for method in methods
+        ]
 
-    def _method_sections(self, stage: str, facts: Material, method: str,
-                         twist: int) -> dict[str, Any]:
+    def _method_sections(
+        self, stage: str, facts: Material, method: str, twist: int
+    ) -> dict[str, Any]:
         options = self.method(facts.name, method)
-        content = {"material": facts.name, "method": method, "twist": _phase(facts.twists[twist]),
-                   "seed": self.seed, "number": self.number(facts.name, method),
-                   "precision": options.precision, "ansatz": options.ansatz}
+        content = {
+            "material": facts.name,
+            "method": method,
+            "twist": _phase(facts.twists[twist]),
+            "seed": self.seed,
+            "number": self.number(facts.name, method),
+            "precision": options.precision,
+            "ansatz": options.ansatz,
+        }
         if stage == "evaluate":
             content["n_cells"] = facts.n_cells
         return content | {name: getattr(options, name) for name in STAGE_SECTIONS[stage]}
@@ -210,31 +256,42 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
     path = root / path
     content = config.parse(CampaignConfig, document.read(path), where=str(path))
     if not content.runs:
-        raise ConfigError("no runs", where=f"{path}, key 'runs'",
-                          expected="lines of the form material: [method]")
+        raise ConfigError(
+            "no runs", where=f"{path}, key 'runs'", expected="lines of the form material: [method]"
+        )
     known = {folder: _names(root, folder) for folder in ("materials", "methods")}
-    runs = {str(m): _methods(methods, f"{path}, key 'runs', material '{m}'", known["methods"])
-            for m, methods in content.runs.items()}
+    runs = {
+        str(m): _methods(methods, f"{path}, key 'runs', material '{m}'", known["methods"])
+        for m, methods in content.runs.items()
+    }
     for material in runs:
         if material not in known["materials"]:
-            raise ConfigError(f"unknown material '{material}'", where=f"{path}, key 'runs'",
-                              expected=nearest(material, known["materials"]),
-                              remedy=f"correct the name, or write materials/{material}.yaml")
+            raise ConfigError(
+                f"unknown material '{material}'",
+                where=f"{path}, key 'runs'",
+                expected=nearest(material, known["materials"]),
+                remedy=f"correct the name, or write materials/{material}.yaml",
+            )
     return Campaign(root, path, content.seed, runs, content.description)
 
 
 def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
     if not isinstance(methods, list) or not methods:
-        raise ConfigError(f"found {methods!r}", where=where,
-                          expected="a list of methods, e.g. [ferminet]")
+        raise ConfigError(
+            f"found {methods!r}", where=where, expected="a list of methods, e.g. [ferminet]"
+        )
     for name in methods:
         if name not in known:
-            raise ConfigError(f"unknown method '{name}'", where=where,
-                              expected=nearest(name, known),
-                              remedy=f"correct the name, or write methods/{name}.yaml")
+            raise ConfigError(
+                f"unknown method '{name}'",
+                where=where,
+                expected=nearest(name, known),
+                remedy=f"correct the name, or write methods/{name}.yaml",
+            )
     if len(set(methods)) != len(methods):
-        raise ConfigError(f"a method is listed twice: {methods}", where=where,
-                          expected="each method once")
+        raise ConfigError(
+            f"a method is listed twice: {methods}", where=where, expected="each method once"
+        )
     return tuple(methods)
 
 
@@ -244,21 +301,31 @@ def _names(root: Path, folder: str) -> list[str]:
     files = (p for p in (root / folder).glob("*") if p.suffix in (".yaml", ".yml"))
     for path in sorted(files):
         if not NAME.fullmatch(path.stem):
-            raise ConfigError(f"bad name '{path.stem}'", where=str(path),
-                              expected="small letters, digits and hyphens",
-                              remedy="rename the file")
+            raise ConfigError(
+                f"bad name '{path.stem}'",
+                where=str(path),
+                expected="small letters, digits and hyphens",
+                remedy="rename the file",
+            )
         if path.stem in found:
-            raise ConfigError(f"duplicate name '{path.stem}'", where=str(path),
-                              expected=f"one file; there is also {found[path.stem]}",
-                              remedy="rename or delete one of them")
+            raise ConfigError(
+                f"duplicate name '{path.stem}'",
+                where=str(path),
+                expected=f"one file; there is also {found[path.stem]}",
+                remedy="rename or delete one of them",
+            )
         if folder == "materials" and path.stem in RESERVED:
-            raise ConfigError(f"'{path.stem}' is the name of a target", where=str(path),
-                              expected=f"a name other than {', '.join(sorted(RESERVED))}",
-                              remedy="rename the file")
+            raise ConfigError(
+                f"'{path.stem}' is the name of a target",
+                where=str(path),
+                expected=f"a name other than {', '.join(sorted(RESERVED))}",
+                remedy="rename the file",
+            )
         found[path.stem] = path
     if not found:
-        raise ConfigError("no YAML files", where=str(root / folder),
-                          expected=f"{folder}/<name>.yaml")
+        raise ConfigError(
+            "no YAML files", where=str(root / folder), expected=f"{folder}/<name>.yaml"
+        )
     return list(found)
 
 
@@ -266,8 +333,11 @@ def _find(root: Path, folder: str, name: str) -> Path:
     for path in (root / folder / f"{name}{suffix}" for suffix in (".yaml", ".yml")):
         if path.exists():
             return path
-    raise ConfigError(f"unknown {folder.rstrip('s')} '{name}'", where=str(root / folder),
-                      expected=nearest(name, _names(root, folder)))
+    raise ConfigError(
+        f"unknown {folder.rstrip('s')} '{name}'",
+        where=str(root / folder),
+        expected=nearest(name, _names(root, folder)),
+    )
 
 
 def _material(path: Path) -> Material:
@@ -275,10 +345,21 @@ def _material(path: Path) -> Material:
     primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
     twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
     if len(twists) > MAX_TWISTS:
-        raise ConfigError(f"{len(twists)} twists", where=f"{path}, key 'twists'",
-                          expected=f"at most {MAX_TWISTS}", remedy="choose a coarser grid")
-    return Material(path.stem, path.parent, content, len(primitive.symbols), _cells(supercell),
-                    bool(primitive.periodic), twists)
+        raise ConfigError(
+            f"{len(twists)} twists",
+            where=f"{path}, key 'twists'",
+            expected=f"at most {MAX_TWISTS}",
+            remedy="choose a coarser grid",
+        )
+    return Material(
+        path.stem,
+        path.parent,
+        content,
+        len(primitive.symbols),
+        _cells(supercell),
+        bool(primitive.periodic),
+        twists,
+    )
 
 
 def _cells(supercell: Any) -> int:
@@ -288,9 +369,14 @@ def _cells(supercell: Any) -> int:
 
 
 def _structure_sections(facts: Material) -> dict[str, Any]:
-    return {"material": facts.name, "structure": facts.config.structure,
-            "supercell": facts.config.supercell, "charge": facts.config.charge,
-            "spin": facts.config.spin, "folder": str(facts.folder)}
+    return {
+        "material": facts.name,
+        "structure": facts.config.structure,
+        "supercell": facts.config.supercell,
+        "charge": facts.config.charge,
+        "spin": facts.config.spin,
+        "folder": str(facts.folder),
+    }
 
 
 def _phase(twist: Twist) -> dict[str, Any]:

@@ -22,11 +22,23 @@ SCHEMA_VERSION = 1
 """Raised when the meaning of a stored file or of a section changes."""
 
 
-def key(doc: str, *, default: Any = dataclasses.MISSING, unit: str = "", choices=(), at_least=None,
-        above=None) -> Any:
+def key(
+    doc: str,
+    *,
+    default: Any = dataclasses.MISSING,
+    unit: str = "",
+    choices=(),
+    at_least=None,
+    above=None,
+) -> Any:
     """Declares one YAML key with its documentation and its range."""
-    metadata = {"doc": doc, "unit": unit, "choices": tuple(choices), "at_least": at_least,
-                "above": above}
+    metadata = {
+        "doc": doc,
+        "unit": unit,
+        "choices": tuple(choices),
+        "at_least": at_least,
+        "above": above,
+    }
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -46,15 +58,29 @@ class PrototypeStructure:
 
     kind: str = key("structure source", choices=("prototype",))
     prototype: str = key(
-        "crystal prototype", choices=("sc", "bcc", "fcc", "hcp", "diamond", "zincblende", "rocksalt",
-                                      "cesiumchloride", "fluorite", "wurtzite", "graphene"))
+        "crystal prototype",
+        choices=(
+            "sc",
+            "bcc",
+            "fcc",
+            "hcp",
+            "diamond",
+            "zincblende",
+            "rocksalt",
+            "cesiumchloride",
+            "fluorite",
+            "wurtzite",
+            "graphene",
+        ),
+    )
     species: list[str] = key("chemical symbols, one per sublattice")
     a_angstrom: float | None = key("lattice constant a", default=None, unit="angstrom", above=0)
     a_bohr: float | None = key("lattice constant a", default=None, unit="bohr", above=0)
     c_angstrom: float | None = key("lattice constant c", default=None, unit="angstrom", above=0)
     c_bohr: float | None = key("lattice constant c", default=None, unit="bohr", above=0)
-    vacuum_angstrom: float | None = key("layer distance (graphene)", default=None, unit="angstrom",
-                                        above=0)
+    vacuum_angstrom: float | None = key(
+        "layer distance (graphene)", default=None, unit="angstrom", above=0
+    )
     vacuum_bohr: float | None = key("layer distance (graphene)", default=None, unit="bohr", above=0)
 
 
@@ -81,14 +107,19 @@ class AtomsStructure:
 
     kind: str = key("structure source", choices=("atoms",))
     species: list[str] = key("chemical symbol of each atom")
-    positions_angstrom: list[list[float]] | None = key("Cartesian positions", default=None,
-                                                       unit="angstrom")
+    positions_angstrom: list[list[float]] | None = key(
+        "Cartesian positions", default=None, unit="angstrom"
+    )
     positions_bohr: list[list[float]] | None = key("Cartesian positions", default=None, unit="bohr")
-    frac_positions: list[list[float]] | None = key("fractional positions (needs a lattice)",
-                                                   default=None)
-    lattice_angstrom: list[list[float]] | None = key("lattice vectors as rows", default=None,
-                                                     unit="angstrom")
-    lattice_bohr: list[list[float]] | None = key("lattice vectors as rows", default=None, unit="bohr")
+    frac_positions: list[list[float]] | None = key(
+        "fractional positions (needs a lattice)", default=None
+    )
+    lattice_angstrom: list[list[float]] | None = key(
+        "lattice vectors as rows", default=None, unit="angstrom"
+    )
+    lattice_bohr: list[list[float]] | None = key(
+        "lattice vectors as rows", default=None, unit="bohr"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +129,17 @@ class ChainStructure:
     kind: str = key("structure source", choices=("chain",))
     species: str = key("chemical symbol")
     n_atoms: int = key("atoms in the primitive cell (in the molecule, when open)", at_least=1)
-    spacing_angstrom: float | None = key("distance of neighbours", default=None, unit="angstrom",
-                                         above=0)
+    spacing_angstrom: float | None = key(
+        "distance of neighbours", default=None, unit="angstrom", above=0
+    )
     spacing_bohr: float | None = key("distance of neighbours", default=None, unit="bohr", above=0)
     periodic: bool = key("periodic chain, or an open one", default=True)
-    vacuum_angstrom: float | None = key("transverse lattice constant", default=None, unit="angstrom",
-                                        above=0)
-    vacuum_bohr: float | None = key("transverse lattice constant", default=None, unit="bohr", above=0)
+    vacuum_angstrom: float | None = key(
+        "transverse lattice constant", default=None, unit="angstrom", above=0
+    )
+    vacuum_bohr: float | None = key(
+        "transverse lattice constant", default=None, unit="bohr", above=0
+    )
 
 
 STRUCTURES = {
@@ -121,36 +156,54 @@ Structure = PrototypeStructure | FileStructure | MoleculeStructure | AtomsStruct
 class TwistConfig:
     """Which boundary phases to run: a grid, or a list."""
 
-    grid: list[int] = key("points along each reciprocal vector of the simulation cell",
-                          default=[1, 1, 1])
+    grid: list[int] = key(
+        "points along each reciprocal vector of the simulation cell", default=[1, 1, 1]
+    )
     shift: list[float] = key("shift of the grid in units of its spacing", default=[0.0, 0.0, 0.0])
     points: list[list[float]] | None = key(
-        "explicit twists instead of a grid, fractions in (-1/2, 1/2]", default=None)
-    weights: list[float] | None = key("weights of explicit twists; equal when left out", default=None)
-    symmetry: str = key("how equivalent twists are folded", default="full",
-                        choices=("full", "time-reversal", "none"))
+        "explicit twists instead of a grid, fractions in (-1/2, 1/2]", default=None
+    )
+    weights: list[float] | None = key(
+        "weights of explicit twists; equal when left out", default=None
+    )
+    symmetry: str = key(
+        "how equivalent twists are folded",
+        default="full",
+        choices=("full", "time-reversal", "none"),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class MeanFieldConfig:
     """The reference calculation by PySCF."""
 
-    method: str = key("mean field; in a periodic cell its k-point version", default="rhf",
-                      choices=("rhf", "uhf", "rohf", "rks"))
+    method: str = key(
+        "mean field; in a periodic cell its k-point version",
+        default="rhf",
+        choices=("rhf", "uhf", "rohf", "rks"),
+    )
     basis: str = key("all-electron basis set by its PySCF name", default="cc-pvdz")
     functional: str = key("exchange-correlation functional of rks", default="pbe")
     integrals: str = key(
         "two-electron integrals of a periodic cell: Gaussian, range-separated or mixed density "
-        "fitting, or FFT", default="gdf", choices=("gdf", "rsdf", "mdf", "fft"))
-    auxiliary_basis: str | None = key("density-fitting basis; PySCF chooses when left out",
-                                      default=None)
+        "fitting, or FFT",
+        default="gdf",
+        choices=("gdf", "rsdf", "mdf", "fft"),
+    )
+    auxiliary_basis: str | None = key(
+        "density-fitting basis; PySCF chooses when left out", default=None
+    )
     vacuum_bohr: float | None = key(
-        "largest lattice constant along a vacuum direction, for the mean field only", default=None,
-        unit="bohr", above=0)
+        "largest lattice constant along a vacuum direction, for the mean field only",
+        default=None,
+        unit="bohr",
+        above=0,
+    )
     convergence_ha: float = key("energy threshold", default=1e-9, unit="hartree", above=0)
     max_cycles: int = key("SCF cycles", default=100, at_least=1)
-    level_shift_ha: float = key("level shift of the virtual orbitals", default=0.0, unit="hartree",
-                                at_least=0)
+    level_shift_ha: float = key(
+        "level shift of the virtual orbitals", default=0.0, unit="hartree", at_least=0
+    )
     newton: bool = key("second-order SCF", default=False)
 
 
@@ -173,15 +226,19 @@ class MaterialConfig:
     description: str = key("one line for tables", default="")
     supercell: list[int] | list[list[int]] = key(
         "simulation cell in units of the primitive one: three integers, or a matrix S of rows with "
-        "L = S a", default=[1, 1, 1])
+        "L = S a",
+        default=[1, 1, 1],
+    )
     charge: int = key("net charge of the simulation cell", default=0, unit="e")
     spin: int = key("N_up - N_down in the simulation cell", default=0)
     twists: TwistConfig = section(TwistConfig, "boundary phases")
     mean_field: MeanFieldConfig = section(MeanFieldConfig, "reference calculation")
     literature: Literature | None = dataclasses.field(
-        default=None, metadata={"doc": "published value to compare with"})
+        default=None, metadata={"doc": "published value to compare with"}
+    )
     overrides: dict[str, Any] = key(
-        "per method name, sections that replace the method's values for this material", default={})
+        "per method name, sections that replace the method's values for this material", default={}
+    )
 
 
 # --- methods ---------------------------------------------------------------------------
@@ -198,25 +255,38 @@ class AnsatzConfig:
     pair_width: int = key("features per pair (ferminet)", default=16, at_least=1)
     heads: int = key("attention heads (psiformer)", default=4, at_least=1)
     jastrow: bool = key("pair factor with the exact cusp", default=True)
-    number: str = key("real or complex orbitals; auto takes real where all twists are zero",
-                      default="auto", choices=("auto", "real", "complex"))
+    number: str = key(
+        "real or complex orbitals; auto takes real where all twists are zero",
+        default="auto",
+        choices=("auto", "real", "complex"),
+    )
 
     def check(self, where: str) -> None:
         """Raises ConfigError where keys contradict each other."""
         if self.name == "psiformer" and self.width % self.heads:
-            raise ConfigError(f"width {self.width} is not a multiple of heads {self.heads}",
-                              where=f"{where}, key 'width'", expected=f"a multiple of {self.heads}")
+            raise ConfigError(
+                f"width {self.width} is not a multiple of heads {self.heads}",
+                where=f"{where}, key 'width'",
+                expected=f"a multiple of {self.heads}",
+            )
 
 
 @dataclasses.dataclass(frozen=True)
 class HamiltonianConfig:
     """How the local energy is computed."""
 
-    laplacian: str = key("forward Laplacian, or a loop of Hessian columns", default="forward",
-                         choices=("forward", "loop"))
+    laplacian: str = key(
+        "forward Laplacian, or a loop of Hessian columns",
+        default="forward",
+        choices=("forward", "loop"),
+    )
     chunk: int = key("walkers per local-energy batch; bounds the memory", default=256, at_least=1)
-    ewald_tolerance: float = key("absolute truncation error of Ewald sums per charge pair",
-                                 default=1e-8, unit="hartree", above=0)
+    ewald_tolerance: float = key(
+        "absolute truncation error of Ewald sums per charge pair",
+        default=1e-8,
+        unit="hartree",
+        above=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,11 +295,13 @@ class SamplerConfig:
 
     walkers: int = key("number of walkers", default=256, at_least=2)
     moves: int = key("moves of all particles between optimisation steps", default=10, at_least=1)
-    width_bohr: float = key("initial width of the Gaussian proposal", default=0.3, unit="bohr",
-                            above=0)
+    width_bohr: float = key(
+        "initial width of the Gaussian proposal", default=0.3, unit="bohr", above=0
+    )
     acceptance: float = key("acceptance the width adapts to", default=0.525, above=0)
-    equilibration: int = key("steps (of `moves` moves) before averages or optimisation start",
-                             default=50, at_least=0)
+    equilibration: int = key(
+        "steps (of `moves` moves) before averages or optimisation start", default=50, at_least=0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,15 +310,20 @@ class OptimizerConfig:
 
     name: str = key("optimizer", default="kfac", choices=("kfac", "adam"))
     learning_rate: float = key("initial rate", default=0.05, above=0)
-    decay_steps: float = key("rate = learning_rate / (1 + step / decay_steps)", default=1000.0,
-                             above=0)
+    decay_steps: float = key(
+        "rate = learning_rate / (1 + step / decay_steps)", default=1000.0, above=0
+    )
     damping: float = key("KFAC damping", default=1e-3, above=0)
-    norm_constraint: float = key("KFAC bound on the squared Fisher norm of a step", default=1e-3,
-                                 above=0)
+    norm_constraint: float = key(
+        "KFAC bound on the squared Fisher norm of a step", default=1e-3, above=0
+    )
     curvature_decay: float = key("KFAC moving average of the curvature", default=0.95, at_least=0)
     inverse_period: int = key("steps between KFAC inverses", default=1, at_least=1)
-    clip: float = key("local energies are clipped at this many mean deviations from the median",
-                      default=5.0, above=0)
+    clip: float = key(
+        "local energies are clipped at this many mean deviations from the median",
+        default=5.0,
+        above=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,8 +332,11 @@ class PretrainConfig:
 
     steps: int = key("Adam steps", default=300, at_least=0)
     learning_rate: float = key("Adam rate", default=3e-3, above=0)
-    reference_fraction: float = key("share of walkers drawn from the mean-field density, the rest "
-                                    "from the network's", default=0.5, at_least=0)
+    reference_fraction: float = key(
+        "share of walkers drawn from the mean-field density, the rest from the network's",
+        default=0.5,
+        at_least=0,
+    )
     checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
 
 
@@ -266,20 +346,26 @@ class VmcConfig:
 
     steps: int = key("optimisation steps", default=2000, at_least=0)
     checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
-    runaway_ha: float = key("stop when the energy falls or rises this far from the mean-field energy",
-                            default=20.0, unit="hartree", above=0)
+    runaway_ha: float = key(
+        "stop when the energy falls or rises this far from the mean-field energy",
+        default=20.0,
+        unit="hartree",
+        above=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
     """Sampling with frozen parameters."""
 
-    target_error_ha_per_cell: float = key("statistical error to reach, per primitive cell",
-                                          default=5e-4, unit="hartree", above=0)
+    target_error_ha_per_cell: float = key(
+        "statistical error to reach, per primitive cell", default=5e-4, unit="hartree", above=0
+    )
     min_steps: int = key("least number of steps", default=200, at_least=1)
     max_steps: int = key("limit on steps", default=5000, at_least=1)
-    checkpoint_steps: int = key("steps between saved states and error checks", default=100,
-                                at_least=1)
+    checkpoint_steps: int = key(
+        "steps between saved states and error checks", default=100, at_least=1
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,8 +374,9 @@ class MethodConfig:
 
     description: str = key("one line for tables", default="")
     reference: str = key("which mean field seeds the wavefunction", default="scf", choices=("scf",))
-    precision: str = key("floating-point type of the network", default="float32",
-                         choices=("float32", "float64"))
+    precision: str = key(
+        "floating-point type of the network", default="float32", choices=("float32", "float64")
+    )
     ansatz: AnsatzConfig = section(AnsatzConfig, "wavefunction")
     hamiltonian: HamiltonianConfig = section(HamiltonianConfig, "local energy")
     sampler: SamplerConfig = section(SamplerConfig, "Metropolis sampling")
@@ -314,21 +401,27 @@ def parse(cls: type, data: Any, *, where: str = "") -> Any:
         ConfigError: Names the key, what was found and the nearest valid name.
     """
     if not isinstance(data, Mapping):
-        raise ConfigError(f"found {_show(data)}", where=where, expected="a section of key: value lines")
+        raise ConfigError(
+            f"found {_show(data)}", where=where, expected="a section of key: value lines"
+        )
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for name in data:
         if name not in fields:
-            raise ConfigError(f"unknown key '{name}'", where=where,
-                              expected=_expect_key(name, fields),
-                              remedy="correct or delete the key")
+            raise ConfigError(
+                f"unknown key '{name}'",
+                where=where,
+                expected=_expect_key(name, fields),
+                remedy="correct or delete the key",
+            )
     hints = typing.get_type_hints(cls)
     values = {}
     for name, field in fields.items():
         if name in data:
             values[name] = _value(hints[name], data[name], field, f"{where}, key '{name}'")
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise ConfigError(f"key '{name}' is missing", where=where,
-                              expected=f"{name}: {field.metadata['doc']}")
+            raise ConfigError(
+                f"key '{name}' is missing", where=where, expected=f"{name}: {field.metadata['doc']}"
+            )
     result = cls(**values)
     if hasattr(cls, "check"):
         result.check(where)
@@ -346,7 +439,9 @@ def _value(hint: Any, value: Any, field: dataclasses.Field, where: str) -> Any:
     if hint == Structure:
         kind = value.get("kind") if isinstance(value, Mapping) else None
         if kind not in STRUCTURES:
-            raise ConfigError(f"kind is {_show(kind)}", where=where, expected=nearest(kind, STRUCTURES))
+            raise ConfigError(
+                f"kind is {_show(kind)}", where=where, expected=nearest(kind, STRUCTURES)
+            )
         return parse(STRUCTURES[kind], value, where=where)
     value = _typed(hint, value, where)
     _check_range(value, field.metadata, where)
@@ -401,7 +496,9 @@ def _check_range(value: Any, metadata: Mapping[str, Any], where: str) -> None:
         raise ConfigError(f"found {_show(value)}", where=where, expected=nearest(value, choices))
     at_least, above = metadata.get("at_least"), metadata.get("above")
     if at_least is not None and value < at_least:
-        raise ConfigError(f"found {value}", where=where, expected=f"a number of at least {at_least}")
+        raise ConfigError(
+            f"found {value}", where=where, expected=f"a number of at least {at_least}"
+        )
     if above is not None and value <= above:
         raise ConfigError(f"found {value}", where=where, expected=f"a number above {above}")
 
@@ -413,7 +510,11 @@ def _show(value: Any) -> str:
 def _name(hint: Any) -> str:
     names = {int: "an integer", float: "a number", str: "text", bool: "true or false"}
     if typing.get_origin(hint) is list:
-        return "a list of " + _name(typing.get_args(hint)[0]).removeprefix("a ").removeprefix("an ") + "s"
+        return (
+            "a list of "
+            + _name(typing.get_args(hint)[0]).removeprefix("a ").removeprefix("an ")
+            + "s"
+        )
     return names.get(hint, str(hint))
 
 

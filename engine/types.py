@@ -82,7 +82,9 @@ class Reference:
     basis: Basis
     images: tuple[tuple[int, int, int], ...] = dataclasses.field(metadata={"static": True})
     wave_coefficients: tuple[Array, ...] = ()
-    waves: tuple[tuple[int, int, int], ...] = dataclasses.field(default=(), metadata={"static": True})
+    waves: tuple[tuple[int, int, int], ...] = dataclasses.field(
+        default=(), metadata={"static": True}
+    )
 
 
 class Wavefunction(NamedTuple):

@@ -24,13 +24,20 @@ TINY = {
 """A method that runs in seconds and is good for nothing but its bookkeeping."""
 
 
-def sections(material: dict[str, Any], method: dict[str, Any], twist=(0.0, 0.0, 0.0),
-             number: str = "real") -> dict[str, Any]:
+def sections(
+    material: dict[str, Any], method: dict[str, Any], twist=(0.0, 0.0, 0.0), number: str = "real"
+) -> dict[str, Any]:
     """Returns every section of one run, canonical; each stage takes what it needs."""
     m = config.canonical(config.parse(config.MaterialConfig, material, where="material"))
     f = config.canonical(config.parse(config.MethodConfig, method, where="method"))
-    run = {"material": "test", "method": "test", "seed": 5, "number": number, "folder": ".",
-           "twist": {"index": 0, "frac": list(twist)}}
+    run = {
+        "material": "test",
+        "method": "test",
+        "seed": 5,
+        "number": number,
+        "folder": ".",
+        "twist": {"index": 0, "frac": list(twist)},
+    }
     return json.loads(json.dumps({**m, **f, **run}))
 
 
@@ -44,16 +51,33 @@ def inputs(folder: Path, run: dict[str, Any]) -> dict[str, Path]:
 
 
 def stages(folder: Path, run: dict[str, Any]) -> dict[str, Any]:
-    """Runs pretrain, vmc and evaluate where their output is missing; returns the result's attributes."""
+    """Runs the stages whose output is missing; returns the result's attributes."""
     files = inputs(folder, run)
     out = {name: folder / f"{name}.h5" for name in ("pretrained", "checkpoint", "result")}
     if not out["pretrained"].exists():
-        pretrain(run, **files, checkpoint=out["pretrained"], trace=folder / "pretrain_trace.h5",
-                 state_dir=folder / "pretrain-state")
+        pretrain(
+            run,
+            **files,
+            checkpoint=out["pretrained"],
+            trace=folder / "pretrain_trace.h5",
+            state_dir=folder / "pretrain-state",
+        )
     if not out["checkpoint"].exists():
-        vmc(run, **files, start=out["pretrained"], checkpoint=out["checkpoint"],
-            trace=folder / "vmc_trace.h5", state_dir=folder / "vmc-state")
+        vmc(
+            run,
+            **files,
+            start=out["pretrained"],
+            checkpoint=out["checkpoint"],
+            trace=folder / "vmc_trace.h5",
+            state_dir=folder / "vmc-state",
+        )
     if not out["result"].exists():
-        evaluate(run, **files, checkpoint=out["checkpoint"], result=out["result"],
-                 blocks=folder / "blocks.h5", state_dir=folder / "evaluate-state")
+        evaluate(
+            run,
+            **files,
+            checkpoint=out["checkpoint"],
+            result=out["result"],
+            blocks=folder / "blocks.h5",
+            state_dir=folder / "evaluate-state",
+        )
     return hdf5.read(out["result"], "energy").attributes

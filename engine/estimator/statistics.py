@@ -46,7 +46,7 @@ def estimate(series: np.ndarray) -> Estimate:
 
 
 def autocorrelation(series: np.ndarray) -> np.ndarray:
-    """Returns the normalised autocorrelation function (T,) of (T, S) streams about their common mean."""
+    """Returns the normalised autocorrelation (T,) of (T, S) streams about their common mean."""
     steps = len(series)
     centred = series - series.mean()
     power = np.abs(np.fft.rfft(centred, n=2 * steps, axis=0)) ** 2

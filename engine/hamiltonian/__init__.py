@@ -41,8 +41,9 @@ def default_terms(system: System, options: HamiltonianConfig) -> tuple[Term, ...
     return make_kinetic(options.laplacian), potential(pairs)
 
 
-def make_hamiltonian(system: System, options: HamiltonianConfig,
-                     terms: Sequence[Term] | None = None) -> Hamiltonian:
+def make_hamiltonian(
+    system: System, options: HamiltonianConfig, terms: Sequence[Term] | None = None
+) -> Hamiltonian:
     """Builds the Hamiltonian of a system.
 
     Args:
@@ -58,7 +59,8 @@ def make_hamiltonian(system: System, options: HamiltonianConfig,
         for term in terms:
             parts |= term(log_psi, walker, system, key)
         total = sum(parts.values())
-        return LocalEnergy(jnp.real(total), jnp.imag(total),
-                           {name: jnp.real(part) for name, part in parts.items()})
+        return LocalEnergy(
+            jnp.real(total), jnp.imag(total), {name: jnp.real(part) for name, part in parts.items()}
+        )
 
     return Hamiltonian(local_energy)

@@ -19,9 +19,11 @@ def coulomb(walker: Walker, system: System) -> dict[str, Array]:
     r, q = walker.astype(jnp.float64), system.particle_charges
     nuclei, z = system.positions.astype(jnp.float64), system.charges.astype(jnp.float64)
     distance = jnp.linalg.norm(r[:, None] - nuclei, axis=-1)
-    return {"potential_ee": _among(r, q),
-            "potential_en": jnp.sum(q[:, None] * z / distance),
-            "potential_nn": _among(nuclei, z)}
+    return {
+        "potential_ee": _among(r, q),
+        "potential_en": jnp.sum(q[:, None] * z / distance),
+        "potential_nn": _among(nuclei, z),
+    }
 
 
 def _among(r: Array, charges) -> Array:

@@ -63,17 +63,18 @@ def make_ewald(system: System, tolerance: float) -> Callable[[Walker, System], d
             any cell of this shape; strains of some per cent stay near it.
     """
     n, nuclei = system.n_particles, len(system.symbols)
-    sums = choose_sums(np.asarray(system.cell.lattice), n * (n - 1) // 2 + n * nuclei, n,
-                       tolerance)
+    sums = choose_sums(np.asarray(system.cell.lattice), n * (n - 1) // 2 + n * nuclei, n, tolerance)
 
     def energy(walker: Walker, system: System) -> dict[str, Array]:
         lattice = _prepare(system.cell.lattice.astype(jnp.float64), sums)
         r, q = walker.astype(jnp.float64), jnp.asarray(system.particle_charges)
         nuclei, z = system.positions.astype(jnp.float64), system.charges.astype(jnp.float64)
         s_r, s_n = (_structure_factor(x, c, lattice, sums) for x, c in ((r, q), (nuclei, z)))
-        return {"potential_ee": _among(r, q, s_r, lattice),
-                "potential_en": _between(r, q, s_r, nuclei, z, s_n, lattice),
-                "potential_nn": _among(nuclei, z, s_n, lattice)}
+        return {
+            "potential_ee": _among(r, q, s_r, lattice),
+            "potential_en": _between(r, q, s_r, nuclei, z, s_n, lattice),
+            "potential_nn": _among(nuclei, z, s_n, lattice),
+        }
 
     return energy
 
@@ -87,9 +88,15 @@ def _prepare(lattice: Array, sums: EwaldSums) -> _Lattice:
     alpha = sums.alpha / jnp.cbrt(volume)
     images = sums.images @ vectors
     length = jnp.linalg.norm(images[1:], axis=-1)
-    return _Lattice(vectors, reciprocal, alpha, images,
-                    _weights(reciprocal, volume, alpha, sums), jnp.pi / (alpha**2 * volume),
-                    jnp.sum(erfc(alpha * length) / length) - 2 * alpha / jnp.sqrt(jnp.pi))
+    return _Lattice(
+        vectors,
+        reciprocal,
+        alpha,
+        images,
+        _weights(reciprocal, volume, alpha, sums),
+        jnp.pi / (alpha**2 * volume),
+        jnp.sum(erfc(alpha * length) / length) - 2 * alpha / jnp.sqrt(jnp.pi),
+    )
 
 
 def _weights(reciprocal: Array, volume: Array, alpha: Array, sums: EwaldSums) -> Array:
@@ -110,12 +117,16 @@ def _among(r: Array, q: Array, s: Array, lattice: _Lattice) -> Array:
     return pairs + 0.5 * (own + jnp.sum(lattice.weights * s**2))
 
 
-def _between(r: Array, q: Array, s: Array, other: Array, z: Array, s_other: Array,
-             lattice: _Lattice) -> Array:
+def _between(
+    r: Array, q: Array, s: Array, other: Array, z: Array, s_other: Array, lattice: _Lattice
+) -> Array:
     """Energy between charges q at r and charges z at `other`."""
     pairs = q[:, None] * z * _short_range(r[:, None] - other, lattice)
-    return (jnp.sum(pairs) - lattice.background * jnp.sum(q) * jnp.sum(z)
-            + jnp.sum(lattice.weights * s * s_other))
+    return (
+        jnp.sum(pairs)
+        - lattice.background * jnp.sum(q) * jnp.sum(z)
+        + jnp.sum(lattice.weights * s * s_other)
+    )
 
 
 def _short_range(d: Array, lattice: _Lattice) -> Array:

@@ -41,8 +41,7 @@ class EwaldSums(NamedTuple):
         return int(self.kept.sum())
 
 
-def choose_sums(lattice: np.ndarray, n_pairs: int, n_particles: int,
-                tolerance: float) -> EwaldSums:
+def choose_sums(lattice: np.ndarray, n_pairs: int, n_particles: int, tolerance: float) -> EwaldSums:
     """Returns the cheapest splitting and its lists.
 
     Args:
@@ -96,8 +95,9 @@ def _images(lattice: np.ndarray, alpha: float, tolerance: float) -> np.ndarray:
     return kept[np.argsort(np.any(kept != 0, axis=1), kind="stable")]
 
 
-def _reciprocal(lattice: np.ndarray, alpha: float,
-                tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+def _reciprocal(
+    lattice: np.ndarray, alpha: float, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns `columns` and `kept` of the sphere of reciprocal vectors that matter."""
     radius = 2 * alpha * _reach(tolerance)
     g = _integers(radius * np.linalg.norm(lattice, axis=1) / (2 * np.pi))

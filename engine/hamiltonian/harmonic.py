@@ -17,7 +17,7 @@ def make_harmonic(omega: float):
     """
 
     def energy(walker: Walker, system: System) -> dict[str, Array]:
-        r2 = jnp.sum(walker.astype(jnp.float64)**2, axis=-1)
+        r2 = jnp.sum(walker.astype(jnp.float64) ** 2, axis=-1)
         return {"potential_external": 0.5 * omega**2 * jnp.sum(system.particle_masses * r2)}
 
     return energy

@@ -41,8 +41,11 @@ def make_kinetic(laplacian: str = "forward"):
             after another: slower, with the memory of two gradients).
     """
     if laplacian not in ROUTES:
-        raise ConfigError(f"laplacian is {laplacian!r}", where="hamiltonian.laplacian",
-                          expected=nearest(laplacian, ROUTES))
+        raise ConfigError(
+            f"laplacian is {laplacian!r}",
+            where="hamiltonian.laplacian",
+            expected=nearest(laplacian, ROUTES),
+        )
     route = ROUTES[laplacian]
 
     def energy(log_psi, walker, system, key=None) -> dict[str, Array]:
@@ -56,8 +59,9 @@ def make_kinetic(laplacian: str = "forward"):
     return energy
 
 
-def _mass_weighted(log_psi: Callable[[Walker], LogPsi], walker: Walker,
-                   system: System) -> tuple[Callable[[Array], LogPsi], Array]:
+def _mass_weighted(
+    log_psi: Callable[[Walker], LogPsi], walker: Walker, system: System
+) -> tuple[Callable[[Array], LogPsi], Array]:
     """Returns psi as a function of the flat y = sqrt(m) r, and y."""
     root = jnp.asarray(system.particle_masses**0.5, walker.dtype)[:, None]
     return (lambda y: log_psi(y.reshape(walker.shape) / root)), (walker * root).reshape(-1)
@@ -82,6 +86,7 @@ def _first_and_second(part, y: Array) -> tuple[Array, Array]:
 
 def loop(f: Callable[[Array], LogPsi], y: Array) -> Derivatives:
     """The diagonal of the Hessian, one forward-over-reverse column per step."""
+
     def gradients(y):  # two passes, so that a constant arg costs nothing
         return LogPsi(jax.grad(lambda y: f(y).log)(y), jax.grad(lambda y: f(y).arg)(y))
 

@@ -44,8 +44,12 @@ def unflatten(template: Any, data: Mapping[str, Any], *, where: str = "") -> Any
         name, shape = _path(path), np.shape(leaf)
         if name not in data or np.shape(data[name]) != shape:
             found = np.shape(data[name]) if name in data else "nothing"
-            raise DataError(f"dataset '{name}' has shape {found}", where=where, expected=f"shape {shape}",
-                            remedy="the file belongs to another ansatz or system: delete it and run again")
+            raise DataError(
+                f"dataset '{name}' has shape {found}",
+                where=where,
+                expected=f"shape {shape}",
+                remedy="the file belongs to another ansatz or system: delete it and run again",
+            )
         restored.append(jnp.asarray(data[name], jnp.result_type(leaf)))
     return jax.tree_util.tree_unflatten(structure, restored)
 
@@ -62,7 +66,9 @@ def prefixed(prefix: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def under(prefix: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the part of `data` below `prefix/`, with the prefix removed."""
-    inside = {name[len(prefix) + 1:]: v for name, v in data.items() if name.startswith(f"{prefix}/")}
+    inside = {
+        name[len(prefix) + 1 :]: v for name, v in data.items() if name.startswith(f"{prefix}/")
+    }
     return inside | ({"": data[prefix]} if prefix in data else {})
 
 
@@ -96,8 +102,11 @@ def load_state(folder: Path, fingerprint: str) -> tuple[int, dict[str, Any]] | N
         if record.fingerprint != fingerprint:
             aside = _aside(folder)
             folder.rename(aside)
-            log.warning("%s: saved state belongs to other settings or inputs; moved to %s, starting fresh",
-                        folder, aside.name)
+            log.warning(
+                "%s: saved state belongs to other settings or inputs; moved to %s, starting fresh",
+                folder,
+                aside.name,
+            )
             return None
         return _step(path), record.data
     return None

@@ -20,9 +20,12 @@ class _Loader(yaml.SafeLoader):
             name = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             if isinstance(name, Hashable) and name in lines:
-                raise ConfigError(f"key '{name}' is given twice", where=f"{self.name}, line {line}",
-                                  expected=f"one value; the first is in line {lines[name]}",
-                                  remedy="delete one of them")
+                raise ConfigError(
+                    f"key '{name}' is given twice",
+                    where=f"{self.name}, line {line}",
+                    expected=f"one value; the first is in line {lines[name]}",
+                    remedy="delete one of them",
+                )
             if isinstance(name, Hashable):
                 lines[name] = line
         return super().construct_mapping(node, deep)
@@ -38,8 +41,9 @@ def read(path: str | Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", where=str(path),
-                          expected="a YAML file") from error
+        raise ConfigError(
+            f"cannot be read: {error}", where=str(path), expected="a YAML file"
+        ) from error
     content = _parse(text, path)
     if not isinstance(content, dict):
         raise ConfigError("holds no keys", where=str(path), expected="lines of the form key: value")
@@ -54,10 +58,12 @@ def _parse(text: str, path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"not valid YAML: {error.problem or error.context}",
-                          where=f"{path}{line}",
-                          expected="two spaces of indentation per level, a space after each colon",
-                          remedy="correct the line, or the one before it") from error
+        raise ConfigError(
+            f"not valid YAML: {error.problem or error.context}",
+            where=f"{path}{line}",
+            expected="two spaces of indentation per level, a space after each colon",
+            remedy="correct the line, or the one before it",
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML: {error}", where=str(path)) from error
     finally:

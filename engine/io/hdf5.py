@@ -1,4 +1,4 @@
-"""HDF5 files: written whole under a temporary name and renamed; read with kind, schema and checksum verified.
+"""HDF5 files: written whole and renamed, read with kind, schema and checksum verified.
 
 A file is a flat mapping from dataset path to array (or text) plus attributes. Every file
 carries `kind`, `schema_version`, `engine_version`, `fingerprint` and a SHA-256 checksum over
@@ -37,8 +37,15 @@ class Record(NamedTuple):
     fingerprint: str
 
 
-def write(path: str | Path, kind: str, data: Mapping[str, Any], *, fingerprint: str,
-          units: Mapping[str, str] | None = None, attributes: Mapping[str, Any] | None = None) -> None:
+def write(
+    path: str | Path,
+    kind: str,
+    data: Mapping[str, Any],
+    *,
+    fingerprint: str,
+    units: Mapping[str, str] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> None:
     """Writes a file atomically: either the old content or the whole new one is there.
 
     Args:
@@ -61,17 +68,25 @@ def write(path: str | Path, kind: str, data: Mapping[str, Any], *, fingerprint: 
                 file[name] = value if isinstance(value, str) else np.asarray(value)
                 if units and name in units:
                     file[name].attrs["unit"] = units[name]
-            file.attrs.update(kind=kind, schema_version=SCHEMA_VERSION, engine_version=__version__,
-                              fingerprint=fingerprint, checksum=_checksum(data),
-                              attributes=json.dumps(dict(attributes or {}), sort_keys=True))
+            file.attrs.update(
+                kind=kind,
+                schema_version=SCHEMA_VERSION,
+                engine_version=__version__,
+                fingerprint=fingerprint,
+                checksum=_checksum(data),
+                attributes=json.dumps(dict(attributes or {}), sort_keys=True),
+            )
         _flush(temporary)
         os.replace(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise DataError(f"could not write: {error}", where=str(path), expected="a writable disk with room",
-                        remedy="free space or fix permissions, then run again; finished work is kept") \
-            from error
+        raise DataError(
+            f"could not write: {error}",
+            where=str(path),
+            expected="a writable disk with room",
+            remedy="free space or fix permissions, then run again; finished work is kept",
+        ) from error
 
 
 def read(path: str | Path, kind: str) -> Record:
@@ -82,25 +97,46 @@ def read(path: str | Path, kind: str) -> Record:
     """
     path = Path(path)
     if not path.exists():
-        raise DataError("no such file", where=str(path), expected=f"a file of kind '{kind}'",
-                        remedy="run the rule that makes it")
+        raise DataError(
+            "no such file",
+            where=str(path),
+            expected=f"a file of kind '{kind}'",
+            remedy="run the rule that makes it",
+        )
     try:
         with h5py.File(path, "r") as file:
             head = dict(file.attrs)
             data: dict[str, Any] = {}
-            file.visititems(lambda name, item: data.update({name: _value(item)})
-                            if isinstance(item, h5py.Dataset) else None)
+            file.visititems(
+                lambda name, item: (
+                    data.update({name: _value(item)}) if isinstance(item, h5py.Dataset) else None
+                )
+            )
     except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise DataError(f"unreadable: {error}", where=str(path), expected=f"an HDF5 file of kind '{kind}'",
-                        remedy="delete it and run again") from error
+        raise DataError(
+            f"unreadable: {error}",
+            where=str(path),
+            expected=f"an HDF5 file of kind '{kind}'",
+            remedy="delete it and run again",
+        ) from error
     if head.get("kind") != kind:
-        raise DataError(f"the file is of kind '{head.get('kind')}'", where=str(path), expected=f"kind '{kind}'")
+        raise DataError(
+            f"the file is of kind '{head.get('kind')}'", where=str(path), expected=f"kind '{kind}'"
+        )
     if head.get("schema_version") != SCHEMA_VERSION:
-        raise DataError(f"schema version {head.get('schema_version')}", where=str(path),
-                        expected=f"version {SCHEMA_VERSION}", remedy="delete it and run again")
+        raise DataError(
+            f"schema version {head.get('schema_version')}",
+            where=str(path),
+            expected=f"version {SCHEMA_VERSION}",
+            remedy="delete it and run again",
+        )
     if head.get("checksum") != _checksum(data):
-        raise DataError("checksum differs: the file is damaged", where=str(path),
-                        expected="the content that was written", remedy="delete it and run again")
+        raise DataError(
+            "checksum differs: the file is damaged",
+            where=str(path),
+            expected="the content that was written",
+            remedy="delete it and run again",
+        )
     return Record(data, json.loads(head["attributes"]), str(head["fingerprint"]))
 
 
@@ -113,7 +149,9 @@ def _checksum(data: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
     for name in sorted(data):
         value = data[name]
-        array = np.frombuffer(value.encode(), np.uint8) if isinstance(value, str) else np.asarray(value)
+        array = (
+            np.frombuffer(value.encode(), np.uint8) if isinstance(value, str) else np.asarray(value)
+        )
         digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -13,9 +13,16 @@ from engine.errors import DataError
 from engine.io import hdf5
 
 KIND = "mean_field"
-UNITS = {"kpoints": "1/bohr", "energy": "hartree", "positions": "bohr", "lattice": "bohr",
-         "total": "hartree per primitive cell", "nuclear": "hartree per primitive cell",
-         "gap": "hartree", "basis/exponents": "1/bohr^2"}
+UNITS = {
+    "kpoints": "1/bohr",
+    "energy": "hartree",
+    "positions": "bohr",
+    "lattice": "bohr",
+    "total": "hartree per primitive cell",
+    "nuclear": "hartree per primitive cell",
+    "gap": "hartree",
+    "basis/exponents": "1/bohr^2",
+}
 TEXTS = ("method", "basis", "system_fingerprint", "pyscf_version")
 
 
@@ -111,8 +118,11 @@ def write_mean_field(path: str | Path, mean_field: MeanField, fingerprint: str) 
         data["lattice"] = np.asarray(mean_field.lattice)
     data |= _pack(mean_field.shells)
     attributes = {name: getattr(mean_field, name) for name in TEXTS}
-    attributes |= {"converged": bool(mean_field.converged), "n_cells": int(mean_field.n_cells),
-                   "symbols": list(mean_field.symbols)}
+    attributes |= {
+        "converged": bool(mean_field.converged),
+        "n_cells": int(mean_field.n_cells),
+        "symbols": list(mean_field.symbols),
+    }
     units = {name: unit for name, unit in UNITS.items() if name in data}
     hdf5.write(path, KIND, data, fingerprint=fingerprint, units=units, attributes=attributes)
 
@@ -130,10 +140,17 @@ def read_mean_field(path: str | Path) -> MeanField:
         arrays = {
             n: data[n] for n in ("kpoints", "coeff", "energy", "occupation", "positions", "twist")
         }
-        result = MeanField(**arrays, **scalars, **{name: facts[name] for name in TEXTS},
-                           shells=_unpack(data), lattice=data.get("lattice"),
-                           symbols=tuple(facts["symbols"]), converged=facts["converged"],
-                           n_cells=facts["n_cells"], fingerprint=record.fingerprint)
+        result = MeanField(
+            **arrays,
+            **scalars,
+            **{name: facts[name] for name in TEXTS},
+            shells=_unpack(data),
+            lattice=data.get("lattice"),
+            symbols=tuple(facts["symbols"]),
+            converged=facts["converged"],
+            n_cells=facts["n_cells"],
+            fingerprint=record.fingerprint,
+        )
     except KeyError as error:
         raise DataError(
             f"{error} is missing",
@@ -151,9 +168,12 @@ def _check(mf: MeanField, path: str | Path) -> None:
     found = (mf.coeff.shape, mf.energy.shape, mf.occupation.shape)
     wanted = ((2, k, ao, mo), (2, k, mo), (2, k, mo))
     if found != wanted or any(s.atom >= len(mf.positions) for s in mf.shells):
-        raise DataError(f"coeff, energy, occupation have shapes {found}", where=str(path),
-                        expected=f"{wanted} from the k-points and the basis",
-                        remedy="delete it and run again")
+        raise DataError(
+            f"coeff, energy, occupation have shapes {found}",
+            where=str(path),
+            expected=f"{wanted} from the k-points and the basis",
+            remedy="delete it and run again",
+        )
 
 
 def _pack(shells: Sequence[Shell]) -> dict[str, np.ndarray]:

@@ -31,21 +31,29 @@ def read_structure(path: str | Path, format: str | None = None, *, where: str) -
     """
     path = Path(path)
     if not path.is_file():
-        raise ConfigError(f"no such file: {path}", where=where,
-                          expected="a structure file, relative to the material's YAML",
-                          remedy=_neighbours(path))
+        raise ConfigError(
+            f"no such file: {path}",
+            where=where,
+            expected="a structure file, relative to the material's YAML",
+            remedy=_neighbours(path),
+        )
     try:
         frames = ase.io.read(path, index=":", format=format)
     except Exception as error:  # ASE's readers fail in as many ways as there are formats
         raise ConfigError(
-            f"cannot read the structure file {path}: {type(error).__name__}: {error}", where=where,
+            f"cannot read the structure file {path}: {type(error).__name__}: {error}",
+            where=where,
             expected="a CIF, POSCAR, extxyz or other file ASE reads",
             remedy="check the file; if ASE cannot guess the format, give the key 'format', "
-                   "e.g. format: vasp") from error
+            "e.g. format: vasp",
+        ) from error
     if len(frames) != 1:
-        raise ConfigError(f"{path} holds {len(frames)} structures", where=where,
-                          expected="exactly one",
-                          remedy="keep the frame you want in a file of its own")
+        raise ConfigError(
+            f"{path} holds {len(frames)} structures",
+            where=where,
+            expected="exactly one",
+            remedy="keep the frame you want in a file of its own",
+        )
     _check_occupancy(frames[0], path, where)
     return _geometry(frames[0])
 
@@ -57,8 +65,12 @@ def write_extxyz(path: str | Path, geometry: Geometry) -> None:
         DataError: The folder cannot be written.
     """
     path = Path(path)
-    atoms = Atoms(geometry.symbols, geometry.positions * BOHR_ANGSTROM, pbc=geometry.periodic,
-                  cell=geometry.lattice * BOHR_ANGSTROM if geometry.periodic else None)
+    atoms = Atoms(
+        geometry.symbols,
+        geometry.positions * BOHR_ANGSTROM,
+        pbc=geometry.periodic,
+        cell=geometry.lattice * BOHR_ANGSTROM if geometry.periodic else None,
+    )
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,9 +79,12 @@ def write_extxyz(path: str | Path, geometry: Geometry) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise DataError(f"could not write: {error}", where=str(path),
-                        expected="a writable disk with room",
-                        remedy="free space or fix permissions, then run again") from error
+        raise DataError(
+            f"could not write: {error}",
+            where=str(path),
+            expected="a writable disk with room",
+            remedy="free space or fix permissions, then run again",
+        ) from error
 
 
 def _geometry(atoms: Atoms) -> Geometry:
@@ -81,9 +96,12 @@ def _check_occupancy(atoms: Atoms, path: Path, where: str) -> None:
     for site, kinds in atoms.info.get("occupancy", {}).items():
         if len(kinds) > 1 or any(abs(share - 1.0) > 1e-6 for share in kinds.values()):
             shares = ", ".join(f"{symbol} {share:g}" for symbol, share in kinds.items())
-            raise ConfigError(f"{path}: site {site} is partly occupied ({shares})", where=where,
-                              expected="one whole atom on every site",
-                              remedy="write an ordered structure or supercell")
+            raise ConfigError(
+                f"{path}: site {site} is partly occupied ({shares})",
+                where=where,
+                expected="one whole atom on every site",
+                remedy="write an ordered structure or supercell",
+            )
 
 
 def _neighbours(path: Path) -> str:

@@ -45,8 +45,15 @@ class SystemFile:
         return self.primitive.n_atoms
 
 
-def write_system(path: str | Path, simulation: Geometry, supercell: np.ndarray, primitive: Geometry,
-                 n_up: int, n_down: int, fingerprint: str) -> None:
+def write_system(
+    path: str | Path,
+    simulation: Geometry,
+    supercell: np.ndarray,
+    primitive: Geometry,
+    n_up: int,
+    n_down: int,
+    fingerprint: str,
+) -> None:
     """Writes the file atomically.
 
     Args:
@@ -68,9 +75,11 @@ def write_system(path: str | Path, simulation: Geometry, supercell: np.ndarray, 
     }
     units = {"species/charge": "e", "species/mass": "electron mass"}
     for group, geometry in (("nuclei", simulation), ("primitive", primitive)):
-        data |= {f"{group}/symbol": " ".join(geometry.symbols),
-                 f"{group}/position": np.asarray(geometry.positions, float),
-                 f"{group}/charge": geometry.charges.astype(float)}
+        data |= {
+            f"{group}/symbol": " ".join(geometry.symbols),
+            f"{group}/position": np.asarray(geometry.positions, float),
+            f"{group}/charge": geometry.charges.astype(float),
+        }
         units |= {f"{group}/position": "bohr", f"{group}/charge": "e"}
     if simulation.periodic:
         data |= {"cell/lattice": simulation.lattice, "cell/primitive_lattice": primitive.lattice}
@@ -86,8 +95,11 @@ def read_system(path: str | Path) -> SystemFile:
     """
     record = hdf5.read(path, KIND)
     data = record.data
-    primitive = Geometry(tuple(data["primitive/symbol"].split()), data["primitive/position"],
-                         data.get("cell/primitive_lattice"))
+    primitive = Geometry(
+        tuple(data["primitive/symbol"].split()),
+        data["primitive/position"],
+        data.get("cell/primitive_lattice"),
+    )
     return SystemFile(_system(data), primitive, data["cell/supercell"], record.fingerprint)
 
 
@@ -99,10 +111,17 @@ def _system(data: dict[str, Any]) -> System:
     from engine.system.system import Species, System
 
     lattice = data.get("cell/lattice")
-    columns = (data["species/name"].split(), data["species/count"], data["species/charge"],
-               data["species/mass"])
-    species = tuple(Species(name, int(count), float(charge), float(mass))
-                    for name, count, charge, mass in zip(*columns, strict=True) if count)
+    columns = (
+        data["species/name"].split(),
+        data["species/count"],
+        data["species/charge"],
+        data["species/mass"],
+    )
+    species = tuple(
+        Species(name, int(count), float(charge), float(mass))
+        for name, count, charge, mass in zip(*columns, strict=True)
+        if count
+    )
     return System(
         cell=Cell.open() if lattice is None else Cell(jnp.asarray(lattice), periodic=True),
         positions=jnp.asarray(data["nuclei/position"]),

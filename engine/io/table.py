@@ -14,8 +14,9 @@ from engine.errors import DataError
 Row = dict[str, Any]
 
 
-def write(path: str | Path, rows: Sequence[Mapping[str, Any]],
-          columns: Sequence[str] | None = None) -> None:
+def write(
+    path: str | Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None
+) -> None:
     """Writes `rows` atomically; None becomes an empty field, floats keep all their digits.
 
     Args:
@@ -41,8 +42,9 @@ def write(path: str | Path, rows: Sequence[Mapping[str, Any]],
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise DataError(f"could not write: {error}", where=str(path),
-                        expected="a writable disk with room") from error
+        raise DataError(
+            f"could not write: {error}", where=str(path), expected="a writable disk with room"
+        ) from error
 
 
 def read(path: str | Path) -> list[Row]:
@@ -56,22 +58,40 @@ def read(path: str | Path) -> list[Row]:
         with open(path, newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))
     except OSError as error:
-        raise DataError(f"cannot be read: {error}", where=str(path), expected="a CSV table",
-                        remedy="run the rule that makes it") from error
+        raise DataError(
+            f"cannot be read: {error}",
+            where=str(path),
+            expected="a CSV table",
+            remedy="run the rule that makes it",
+        ) from error
     if not lines:
-        raise DataError("is empty", where=str(path), expected="a header line",
-                        remedy="delete it and run again")
+        raise DataError(
+            "is empty", where=str(path), expected="a header line", remedy="delete it and run again"
+        )
     header = lines[0]
     for number, line in enumerate(lines[1:], start=2):
         if len(line) != len(header):
-            raise DataError(f"line {number} has {len(line)} fields", where=str(path),
-                            expected=f"{len(header)} fields as in the header",
-                            remedy="delete it and run again")
+            raise DataError(
+                f"line {number} has {len(line)} fields",
+                where=str(path),
+                expected=f"{len(header)} fields as in the header",
+                remedy="delete it and run again",
+            )
     return [{n: _typed(n, v) for n, v in zip(header, line, strict=True)} for line in lines[1:]]
 
 
-TEXT = frozenset({"material", "method", "commit", "fingerprint", "engine_version", "device",
-                  "literature_source", "literature_what"})
+TEXT = frozenset(
+    {
+        "material",
+        "method",
+        "commit",
+        "fingerprint",
+        "engine_version",
+        "device",
+        "literature_source",
+        "literature_what",
+    }
+)
 """Columns that stay text even where they look like numbers (a material may be called '2')."""
 
 

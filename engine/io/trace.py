@@ -14,8 +14,14 @@ UNITS = {"_ha": "hartree", "_ha2": "hartree^2", "_bohr": "bohr", "seconds": "s"}
 """Column-name endings and the unit they stand for."""
 
 
-def write_trace(path: str | Path, columns: Mapping[str, np.ndarray], *, fingerprint: str,
-                kind: str = "trace", attributes: Mapping[str, Any] | None = None) -> None:
+def write_trace(
+    path: str | Path,
+    columns: Mapping[str, np.ndarray],
+    *,
+    fingerprint: str,
+    kind: str = "trace",
+    attributes: Mapping[str, Any] | None = None,
+) -> None:
     """Writes columns of length T (or (T, ...) arrays) with a `step` column counted from 1."""
     steps = len(next(iter(columns.values()))) if columns else 0
     data = {"step": np.arange(1, steps + 1), **columns}

@@ -92,8 +92,10 @@ def solid_harmonics(l: int, d: Array, squared: Array) -> Array:
     x, y, z = d[..., 0], d[..., 1], d[..., 2]
     cosine, sine = [jnp.ones_like(x)], [jnp.zeros_like(x)]
     for _ in range(l):
-        cosine, sine = (cosine + [x * cosine[-1] - y * sine[-1]],
-                        sine + [x * sine[-1] + y * cosine[-1]])
+        cosine, sine = (
+            cosine + [x * cosine[-1] - y * sine[-1]],
+            sine + [x * sine[-1] + y * cosine[-1]],
+        )
     values = {}
     for m in range(l + 1):
         q = _norm(l, m) * _legendre(l, m, z, squared)

@@ -73,8 +73,9 @@ def cheapest(shells: Sequence[Shell], n_cells: int, lattice: np.ndarray) -> Spli
         waves = _waves(split.diffuse, lattice)
         if images is None or waves is None:
             continue
-        functions = sum(s.exponents.size + (2 * s.angular + 1) * s.coefficients.shape[1]
-                        for s in split.sharp)
+        functions = sum(
+            s.exponents.size + (2 * s.angular + 1) * s.coefficients.shape[1] for s in split.sharp
+        )
         cost = len(images) * n_cells * functions + WAVE_COST * len(waves)
         if cost < least:
             best, least = dataclasses.replace(split, images=images, waves=waves), cost
@@ -128,16 +129,24 @@ def _transform(shell: Shell, q: np.ndarray) -> np.ndarray:
 
 def _split(shells: tuple[Shell, ...], border: float, images: Triples, waves: Triples) -> Split:
     """Gives exponents from `border` upwards to the images, those below to the waves."""
-    parts = [[_primitives(s, s.exponents >= border) for s in shells],
-             [_primitives(s, s.exponents < border) for s in shells]]
+    parts = [
+        [_primitives(s, s.exponents >= border) for s in shells],
+        [_primitives(s, s.exponents < border) for s in shells],
+    ]
     kept = np.repeat([s.exponents.size > 0 for s in parts[0]], [functions(s) for s in shells])
-    return Split(tuple(s for s in parts[0] if s.exponents.size), np.flatnonzero(kept), images,
-                 tuple(parts[1]), waves)
+    return Split(
+        tuple(s for s in parts[0] if s.exponents.size),
+        np.flatnonzero(kept),
+        images,
+        tuple(parts[1]),
+        waves,
+    )
 
 
 def _primitives(shell: Shell, rows: np.ndarray) -> Shell:
-    return dataclasses.replace(shell, exponents=shell.exponents[rows],
-                               coefficients=shell.coefficients[rows])
+    return dataclasses.replace(
+        shell, exponents=shell.exponents[rows], coefficients=shell.coefficients[rows]
+    )
 
 
 def _waves(diffuse: tuple[Shell, ...], lattice: np.ndarray) -> Triples | None:

@@ -63,7 +63,7 @@ def regular_rows(S: np.ndarray) -> np.ndarray:
     """
     D, W = np.array(S, dtype=int), np.eye(3, dtype=int)
     for t in range(3):
-        while np.any(D[t + 1:, t]) or np.any(D[t, t + 1:]) or not D[t, t]:
+        while np.any(D[t + 1 :, t]) or np.any(D[t, t + 1 :]) or not D[t, t]:
             _pivot(D, W, t)
             for i in range(t + 1, 3):
                 D[i] -= (D[i, t] // D[t, t]) * D[t]
@@ -118,8 +118,12 @@ def shorten_vacuum(geometry: Geometry, vacuum_bohr: float, kpoints: np.ndarray) 
             )
         positions += frac[:, None] * geometry.lattice[axis]
         lattice[axis] *= vacuum_bohr / length
-        log.info("lattice vector %d: %g bohr of vacuum shortened to %g for the mean field",
-                 axis + 1, length, vacuum_bohr)
+        log.info(
+            "lattice vector %d: %g bohr of vacuum shortened to %g for the mean field",
+            axis + 1,
+            length,
+            vacuum_bohr,
+        )
     return Geometry(geometry.symbols, positions, lattice)
 
 

@@ -62,8 +62,15 @@ METHODS = {
 }
 
 
-def solve(primitive: Geometry, S: np.ndarray, n_up: int, n_down: int, charge: int, twist: Any,
-          options: MeanFieldConfig) -> MeanField:
+def solve(
+    primitive: Geometry,
+    S: np.ndarray,
+    n_up: int,
+    n_down: int,
+    charge: int,
+    twist: Any,
+    options: MeanFieldConfig,
+) -> MeanField:
     """Returns the converged mean field of the primitive cell at the k-points the supercell folds.
 
     Args:
@@ -165,9 +172,12 @@ def _check_basis(name: str, symbol: str, where: str) -> None:
             gto.basis.load(name, symbol)
             pseudo = pseudo or bool(gto.basis.load_ecp(name, symbol))
     except (BasisNotFoundError, RuntimeError, KeyError, OSError) as error:
-        raise ConfigError(f"no basis '{name}' for element {symbol}: {error}", where=where,
-                          expected="an all-electron basis that PySCF has for every element",
-                          remedy=remedy) from error
+        raise ConfigError(
+            f"no basis '{name}' for element {symbol}: {error}",
+            where=where,
+            expected="an all-electron basis that PySCF has for every element",
+            remedy=remedy,
+        ) from error
     if pseudo:
         raise ConfigError(
             f"basis '{name}' of element {symbol} belongs to a pseudopotential",
@@ -177,8 +187,9 @@ def _check_basis(name: str, symbol: str, where: str) -> None:
         )
 
 
-def _molecule(geometry: Geometry, points: Sampling | None, spin: int, charge: int,
-              options: MeanFieldConfig) -> Any:
+def _molecule(
+    geometry: Geometry, points: Sampling | None, spin: int, charge: int, options: MeanFieldConfig
+) -> Any:
     """Returns PySCF's Mole or Cell; charge and spin are those of the whole supercell."""
     molecule = gto.Mole() if points is None else pbc_gto.Cell()
     molecule.atom = list(zip(geometry.symbols, geometry.positions.tolist(), strict=True))
@@ -192,8 +203,9 @@ def _molecule(geometry: Geometry, points: Sampling | None, spin: int, charge: in
     return molecule
 
 
-def _method(molecule: Any, points: Sampling | None, n_up: int, n_down: int,
-            options: MeanFieldConfig) -> Any:
+def _method(
+    molecule: Any, points: Sampling | None, n_up: int, n_down: int, options: MeanFieldConfig
+) -> Any:
     make = METHODS[points is not None, options.method]
     if points is None:
         field = make(molecule)
@@ -213,8 +225,11 @@ def _method(molecule: Any, points: Sampling | None, n_up: int, n_down: int,
 
 def _fitted(field: Any, options: MeanFieldConfig) -> Any:
     if options.integrals == "fft":
-        log.info("FFT integrals on a mesh of %s points; core electrons need a fine one, use gdf if "
-                 "this is slow", " x ".join(str(n) for n in field.cell.mesh))
+        log.info(
+            "FFT integrals on a mesh of %s points; core electrons need a fine one, use gdf if "
+            "this is slow",
+            " x ".join(str(n) for n in field.cell.mesh),
+        )
         return field
     _warn_mesh(field.cell, field.kpts)
     fit = {"rsdf": field.rs_density_fit, "gdf": field.density_fit, "mdf": field.mix_density_fit}
@@ -295,18 +310,21 @@ def _converge(field: Any, options: MeanFieldConfig) -> Any:
         field.kernel()
         if field.converged:
             return field
-        log.warning("DIIS did not converge in %d cycles; trying the second-order method",
-                    options.max_cycles)
+        log.warning(
+            "DIIS did not converge in %d cycles; trying the second-order method", options.max_cycles
+        )
     second = field.newton()
     second.kernel(field.mo_coeff, field.mo_occ)
     if second.converged:
         return second
     raise NotConvergedError(
         f"{options.method} did not converge in {options.max_cycles} cycles "
-        f"(last energy {second.e_tot:.8f} hartree per primitive cell)", where="mean_field",
+        f"(last energy {second.e_tot:.8f} hartree per primitive cell)",
+        where="mean_field",
         expected=f"a change below {options.convergence_ha:g} hartree",
         remedy="in mean_field raise max_cycles, set level_shift_ha: 0.3 or newton: true, or choose "
-               "another basis; in a metal or an open shell try method: uhf or a shifted twist grid")
+        "another basis; in a metal or an open shell try method: uhf or a shifted twist grid",
+    )
 
 
 def _channels(field: Any, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -317,26 +335,41 @@ def _channels(field: Any, periodic: bool) -> tuple[np.ndarray, np.ndarray, np.nd
         spins = [tuple(map(blocks, spin)) for spin in zip(coeff, energy, occupation, strict=True)]
     else:
         levels = (getattr(energy, name, energy) for name in ("mo_ea", "mo_eb"))
-        spins = [(blocks(coeff), blocks(level), [1.0 * (o > s) for o in blocks(occupation)])
-                 for s, level in enumerate(levels)]
-    return (np.array([_padded(c, 0.0) for c, _, _ in spins], dtype=complex),
-            np.array([_padded(e, np.inf) for _, e, _ in spins], dtype=float),
-            np.array([_padded(o, 0.0) for _, _, o in spins], dtype=float))
+        spins = [
+            (blocks(coeff), blocks(level), [1.0 * (o > s) for o in blocks(occupation)])
+            for s, level in enumerate(levels)
+        ]
+    return (
+        np.array([_padded(c, 0.0) for c, _, _ in spins], dtype=complex),
+        np.array([_padded(e, np.inf) for _, e, _ in spins], dtype=float),
+        np.array([_padded(o, 0.0) for _, _, o in spins], dtype=float),
+    )
 
 
 def _padded(blocks: Any, fill: float) -> np.ndarray:
     """Stacks per-k arrays whose last axis (orbitals) may differ in length."""
     width = max(np.shape(b)[-1] for b in blocks)
-    return np.stack([np.pad(b, [(0, 0)] * (np.ndim(b) - 1) + [(0, width - np.shape(b)[-1])],
-                            constant_values=fill) for b in blocks])
+    return np.stack(
+        [
+            np.pad(
+                b,
+                [(0, 0)] * (np.ndim(b) - 1) + [(0, width - np.shape(b)[-1])],
+                constant_values=fill,
+            )
+            for b in blocks
+        ]
+    )
 
 
 def _check_occupation(occupation: np.ndarray, n_up: int, n_down: int) -> None:
     found = occupation.sum(axis=(1, 2))
     if not np.isin(occupation, (0, 1)).all() or tuple(found) != (n_up, n_down):
-        raise NotConvergedError(f"{found[0]:g} + {found[1]:g} electrons in whole orbitals",
-                                where="mean_field", expected=f"{n_up} + {n_down}",
-                                remedy="choose another twist, basis or method")
+        raise NotConvergedError(
+            f"{found[0]:g} + {found[1]:g} electrons in whole orbitals",
+            where="mean_field",
+            expected=f"{n_up} + {n_down}",
+            remedy="choose another twist, basis or method",
+        )
 
 
 def _gap(energy: np.ndarray, occupation: np.ndarray) -> float:

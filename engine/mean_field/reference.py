@@ -26,8 +26,9 @@ from engine.types import Basis, Reference
 CHANNELS = {"up": 0, "down": 1}
 
 
-def make_reference(mean_field: MeanField, system: System, S: np.ndarray, *, complex_orbitals: bool,
-                   dtype: Any) -> Reference:
+def make_reference(
+    mean_field: MeanField, system: System, S: np.ndarray, *, complex_orbitals: bool, dtype: Any
+) -> Reference:
     """Returns the occupied orbitals of the simulation cell.
 
     Real orbitals of a periodic cell are combinations of k and -k; they are no Bloch functions of
@@ -61,8 +62,15 @@ def make_reference(mean_field: MeanField, system: System, S: np.ndarray, *, comp
     return _assemble(mean_field, system, coefficients, kpoints, cells, dtype, number)
 
 
-def _assemble(mean_field: MeanField, system: System, coefficients: list[np.ndarray],
-              kpoints: list[np.ndarray], cells: int, dtype: Any, number: Any) -> Reference:
+def _assemble(
+    mean_field: MeanField,
+    system: System,
+    coefficients: list[np.ndarray],
+    kpoints: list[np.ndarray],
+    cells: int,
+    dtype: Any,
+    number: Any,
+) -> Reference:
     """Splits the basis for its lattice sums and converts everything to JAX arrays."""
     split, waves = whole(mean_field.shells), []
     if system.cell.periodic:
@@ -79,7 +87,8 @@ def _assemble(mean_field: MeanField, system: System, coefficients: list[np.ndarr
         basis=_basis(split, len(mean_field.positions), cells, dtype),
         images=split.images,
         wave_coefficients=tuple(jnp.asarray(d, np.result_type(dtype, np.complex64)) for d in waves),
-        waves=split.waves)
+        waves=split.waves,
+    )
 
 
 def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tuple[Array, ...]:
@@ -99,8 +108,10 @@ def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tu
     if not reference.waves:
         return orbitals
     real, imag = _plane_waves(reference, walker, system)
-    return tuple(phi + _contract(real, imag, d, real_only=not twisted)
-                 for phi, d in zip(orbitals, reference.wave_coefficients, strict=True))
+    return tuple(
+        phi + _contract(real, imag, d, real_only=not twisted)
+        for phi, d in zip(orbitals, reference.wave_coefficients, strict=True)
+    )
 
 
 def _bloch_sums(
@@ -142,6 +153,7 @@ def _plane_waves(reference: Reference, walker: Array, system: System) -> tuple[A
 
 def _contract(real: Array, imag: Array, coefficients: Array, real_only: bool = False) -> Array:
     """Returns (n, n_s) orbitals; in real arithmetic, which every autodiff route knows."""
+
     def times(values: Array, c: Array) -> Array:
         return jnp.matmul(values, c.T, precision="highest")
 
@@ -159,8 +171,11 @@ def _atom_of_function(basis: Basis) -> np.ndarray:
 
 def _channel(name: str) -> int:
     if name not in CHANNELS:
-        raise DataError(f"no mean-field orbitals for species '{name}'", where="mean field",
-                        expected="electrons: up, down")
+        raise DataError(
+            f"no mean-field orbitals for species '{name}'",
+            where="mean field",
+            expected="electrons: up, down",
+        )
     return CHANNELS[name]
 
 
@@ -174,9 +189,12 @@ def _check_twist(mean_field: MeanField, system: System, complex_orbitals: bool) 
             remedy="run the mean field of this twist",
         )
     if system.cell.periodic and not complex_orbitals and np.abs(twist).max() > 0:
-        raise ConfigError(f"real orbitals at twist {twist.tolist()}", where="ansatz.number",
-                          expected="complex orbitals where a twist is not zero",
-                          remedy="set number: auto or complex")
+        raise ConfigError(
+            f"real orbitals at twist {twist.tolist()}",
+            where="ansatz.number",
+            expected="complex orbitals where a twist is not zero",
+            remedy="set number: auto or complex",
+        )
 
 
 def _basis(split: Split, atoms: int, cells: int, dtype: Any) -> Basis:
@@ -186,4 +204,5 @@ def _basis(split: Split, atoms: int, cells: int, dtype: Any) -> Basis:
         exponents=tuple(jnp.asarray(s.exponents, dtype) for s in shells) * cells,
         coefficients=tuple(jnp.asarray(s.coefficients, dtype) for s in shells) * cells,
         atoms=tuple(s.atom + atoms * cell for cell in range(cells) for s in shells),
-        angular=tuple(s.angular for s in shells) * cells)
+        angular=tuple(s.angular for s in shells) * cells,
+    )

@@ -51,14 +51,18 @@ def translations(mean_field: MeanField, system: System, S: np.ndarray) -> np.nda
     return shifts
 
 
-def unfold(mean_field: MeanField, spin: int, count: int,
-           shifts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def unfold(
+    mean_field: MeanField, spin: int, count: int, shifts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns coefficients (n_s, ao of the simulation cell), k-points (n_s, 3), energies (n_s,)."""
     k, band = np.nonzero(mean_field.occupation[spin])
     if len(k) != count:
-        raise DataError(f"{len(k)} occupied orbitals of spin {spin}", where="mean field",
-                        expected=f"{count}, the particles of the species",
-                        remedy="run the mean field again")
+        raise DataError(
+            f"{len(k)} occupied orbitals of spin {spin}",
+            where="mean field",
+            expected=f"{count}, the particles of the species",
+            remedy="run the mean field again",
+        )
     phases = _phases(mean_field, shifts)[k]
     coefficients = mean_field.coeff[spin][k, :, band]
     cells = len(shifts) // len(mean_field.positions)
@@ -86,8 +90,9 @@ def _phases(mean_field: MeanField, shifts: np.ndarray) -> np.ndarray:
     """Returns (K, ao of the simulation cell): exp(i k.T) / sqrt(cells) of each basis function."""
     atoms = len(mean_field.positions)
     cells = len(shifts) // atoms
-    one = np.concatenate([[s.atom] * ((2 * s.angular + 1) * s.coefficients.shape[1])
-                          for s in mean_field.shells])
+    one = np.concatenate(
+        [[s.atom] * ((2 * s.angular + 1) * s.coefficients.shape[1]) for s in mean_field.shells]
+    )
     owner = (np.arange(cells)[:, None] * atoms + one).ravel()
     return np.exp(1j * mean_field.kpoints @ (shifts - shifts[0]).T)[:, owner] / np.sqrt(cells)
 
@@ -111,7 +116,7 @@ def real_orbitals(
     root = vectors[:, kept] * np.sqrt(values[kept])
     orbitals = coefficients @ root
     weights, real = np.linalg.eigh((orbitals.T @ orbitals.conj()).real)
-    smallest, real = weights[-len(energies):].min(), real[:, -len(energies):]
+    smallest, real = weights[-len(energies) :].min(), real[:, -len(energies) :]
     if smallest < 1 - CLOSED:
         log.warning(
             "the occupied orbitals are not closed under complex conjugation (smallest "

@@ -12,8 +12,10 @@ from engine.types import Optimizer, Wavefunction
 
 def make_adam(wavefunction: Wavefunction, options: OptimizerConfig) -> Optimizer:
     """Builds Adam on the variational objective with a hyperbolically decaying rate."""
-    return adam(make_value_and_grad(wavefunction),
-                lambda t: options.learning_rate / (1 + t / options.decay_steps))
+    return adam(
+        make_value_and_grad(wavefunction),
+        lambda t: options.learning_rate / (1 + t / options.decay_steps),
+    )
 
 
 def adam(value_and_grad, rate) -> Optimizer:

@@ -43,10 +43,17 @@ def make_kfac(wavefunction: Wavefunction, options: OptimizerConfig) -> Optimizer
     damping, momentum = _single(options.damping), _single(0.0)
 
     def step(params, state, key, batch):
-        params, state, info = kfac.step(params, state, key, batch=batch, damping=damping,
-                                        momentum=momentum)
-        return params, state, {"gradient_norm": jnp.sqrt(info["scaled_grad_norm_sq"]),
-                               "learning_rate": info["learning_rate"]}
+        params, state, info = kfac.step(
+            params, state, key, batch=batch, damping=damping, momentum=momentum
+        )
+        return (
+            params,
+            state,
+            {
+                "gradient_norm": jnp.sqrt(info["scaled_grad_norm_sq"]),
+                "learning_rate": info["learning_rate"],
+            },
+        )
 
     return Optimizer(kfac.init, step)
 

@@ -22,7 +22,9 @@ class RepeatedDense(kfac_jax.RepeatedDenseKroneckerFactored):
         """Returns the updated state, all of it in the block's type."""
         state = super().update_curvature_matrix_estimate(*args, **kwargs)
         repeats = state.average_repeats
-        repeats.value, repeats.weight = (x.astype(self.dtype) for x in (repeats.value, repeats.weight))
+        repeats.value, repeats.weight = (
+            x.astype(self.dtype) for x in (repeats.value, repeats.weight)
+        )
         return state
 
 

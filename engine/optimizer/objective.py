@@ -31,13 +31,15 @@ def _clip(x: Array, clip: float) -> Array:
     return clipped - clipped.mean()
 
 
-def make_value_and_grad(wavefunction: Wavefunction, register: Callable[[Array], None] | None = None):
+def make_value_and_grad(
+    wavefunction: Wavefunction, register: Callable[[Array], None] | None = None
+):
     """Builds (params, key, batch) -> ((value, aux), gradient) of the variational energy.
 
     Args:
         wavefunction: The trial state.
         register: Called with the (W, 2) array of (log, arg): how KFAC learns what the
-            metric is, Re <d log psi* d log psi> (times 2, as the gradient), for real and complex psi.
+            metric is, twice Re <d log psi* d log psi>, for real and complex psi.
 
     The batch is (walkers, weights_re, weights_im, system, reference). The value is a
     surrogate with the right gradient; it is not an energy.

@@ -24,34 +24,98 @@ from engine.io.trace import read_trace
 logger = logging.getLogger(__name__)
 
 ENERGY_COLUMNS = (
-    "material", "method", "n_atoms", "n_cells", "n_twists", "energy_ha_per_cell",
-    "error_ha_per_cell", "twist_spread_ha_per_cell", "literature_ha_per_cell",
-    "literature_error_ha_per_cell", "difference_ha_per_cell", "literature_source",
-    "literature_what", "kinetic_ha_per_cell", "potential_ha_per_cell", "mean_field_ha_per_cell",
-    "variance_ha2", "tau_steps", "samples", "target_reached", "hours", "device", "seed",
-    "engine_version", "commit", "fingerprint")
+    "material",
+    "method",
+    "n_atoms",
+    "n_cells",
+    "n_twists",
+    "energy_ha_per_cell",
+    "error_ha_per_cell",
+    "twist_spread_ha_per_cell",
+    "literature_ha_per_cell",
+    "literature_error_ha_per_cell",
+    "difference_ha_per_cell",
+    "literature_source",
+    "literature_what",
+    "kinetic_ha_per_cell",
+    "potential_ha_per_cell",
+    "mean_field_ha_per_cell",
+    "variance_ha2",
+    "tau_steps",
+    "samples",
+    "target_reached",
+    "hours",
+    "device",
+    "seed",
+    "engine_version",
+    "commit",
+    "fingerprint",
+)
 """`energy.csv` and `energies.csv`."""
 
 TWIST_COLUMNS = (
-    "material", "method", "twist", "frac_1", "frac_2", "frac_3", "weight", "energy_ha_per_cell",
-    "error_ha_per_cell", "error_blocking_ha_per_cell", "kinetic_ha_per_cell",
-    "potential_ha_per_cell", "mean_field_ha_per_cell", "imag_ha_per_cell", "variance_ha2",
-    "tau_steps", "samples", "steps", "walkers", "acceptance", "target_reached", "hours",
-    "seconds", "compile_seconds", "device", "fingerprint")
+    "material",
+    "method",
+    "twist",
+    "frac_1",
+    "frac_2",
+    "frac_3",
+    "weight",
+    "energy_ha_per_cell",
+    "error_ha_per_cell",
+    "error_blocking_ha_per_cell",
+    "kinetic_ha_per_cell",
+    "potential_ha_per_cell",
+    "mean_field_ha_per_cell",
+    "imag_ha_per_cell",
+    "variance_ha2",
+    "tau_steps",
+    "samples",
+    "steps",
+    "walkers",
+    "acceptance",
+    "target_reached",
+    "hours",
+    "seconds",
+    "compile_seconds",
+    "device",
+    "fingerprint",
+)
 """`twists.csv`."""
 
-PER_CELL = {"energy": "energy_ha", "error": "error_ha", "error_blocking": "error_blocking_ha",
-            "kinetic": "kinetic_ha", "potential": "potential_ha", "mean_field": "mean_field_ha",
-            "imag": "imag_ha"}
+PER_CELL = {
+    "energy": "energy_ha",
+    "error": "error_ha",
+    "error_blocking": "error_blocking_ha",
+    "kinetic": "kinetic_ha",
+    "potential": "potential_ha",
+    "mean_field": "mean_field_ha",
+    "imag": "imag_ha",
+}
 """Columns divided by the number of primitive cells -> attributes of a result file."""
 
-COPIED = ("variance_ha2", "tau_steps", "samples", "steps", "walkers", "acceptance", "seconds",
-          "compile_seconds", "device")
+COPIED = (
+    "variance_ha2",
+    "tau_steps",
+    "samples",
+    "steps",
+    "walkers",
+    "acceptance",
+    "seconds",
+    "compile_seconds",
+    "device",
+)
 """Attributes of a result file that are columns as they are."""
 
 
-def twist_average(sections: Mapping[str, Any], *, results: Sequence[Path],
-                  training: Sequence[Sequence[Path]], energy: Path, twists: Path) -> None:
+def twist_average(
+    sections: Mapping[str, Any],
+    *,
+    results: Sequence[Path],
+    training: Sequence[Sequence[Path]],
+    energy: Path,
+    twists: Path,
+) -> None:
     """Writes the twist-averaged row and the rows of its twists.
 
     Args:
@@ -65,25 +129,38 @@ def twist_average(sections: Mapping[str, Any], *, results: Sequence[Path],
         DataError: An evaluation is missing, damaged or of another twist.
     """
     records = [hdf5.read(path, "energy") for path in results]
-    rows = [_twist_row(sections, point, record, path) for point, record, path
-            in zip(sections["twists"], records, results, strict=True)]
+    rows = [
+        _twist_row(sections, point, record, path)
+        for point, record, path in zip(sections["twists"], records, results, strict=True)
+    ]
     for row, traces in zip(rows, training, strict=True):
         row["hours"] = (row["seconds"] + math.fsum(map(_seconds, traces))) / 3600
     row = average(rows, sections) | {
         "fingerprint": fingerprint(sections, [r.fingerprint for r in records]),
-        **{name: _common(record.attributes.get(name, "") for record in records)
-           for name in ("engine_version", "commit")}}
+        **{
+            name: _common(record.attributes.get(name, "") for record in records)
+            for name in ("engine_version", "commit")
+        },
+    }
     table.write(twists, rows, TWIST_COLUMNS)
     table.write(energy, [row], ENERGY_COLUMNS)
-    logger.info("%s %s: %.6f +- %.6f hartree per cell over %d twists", row["material"],
-                row["method"], row["energy_ha_per_cell"], row["error_ha_per_cell"], len(rows))
+    logger.info(
+        "%s %s: %.6f +- %.6f hartree per cell over %d twists",
+        row["material"],
+        row["method"],
+        row["energy_ha_per_cell"],
+        row["error_ha_per_cell"],
+        len(rows),
+    )
 
 
 def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the columns of `energy.csv` that follow from the rows of the twists."""
     weights = [row["weight"] for row in rows]
-    mean = {name: weighted_mean([row[f"{name}_ha_per_cell"] for row in rows], weights)
-            for name in ("energy", "kinetic", "potential", "mean_field")}
+    mean = {
+        name: weighted_mean([row[f"{name}_ha_per_cell"] for row in rows], weights)
+        for name in ("energy", "kinetic", "potential", "mean_field")
+    }
     energies = [row["energy_ha_per_cell"] for row in rows]
     return {
         **{k: sections[k] for k in ("material", "method", "n_atoms", "n_cells", "seed")},
@@ -123,24 +200,38 @@ def collect(tables: Sequence[Path], target: Path, columns: Sequence[str]) -> Non
     table.write(target, [row for path in tables for row in table.read(path)], columns)
 
 
-def _twist_row(sections: Mapping[str, Any], point: Mapping[str, Any], record: hdf5.Record,
-               path: Path) -> dict[str, Any]:
+def _twist_row(
+    sections: Mapping[str, Any], point: Mapping[str, Any], record: hdf5.Record, path: Path
+) -> dict[str, Any]:
     found = record.attributes
     missing = sorted({*PER_CELL.values(), *COPIED, "converged", "twist"} - found.keys())
     if missing:
-        raise DataError(f"lacks {', '.join(missing)}", where=str(path),
-                        expected="an evaluation by this version", remedy="delete it and run again")
+        raise DataError(
+            f"lacks {', '.join(missing)}",
+            where=str(path),
+            expected="an evaluation by this version",
+            remedy="delete it and run again",
+        )
     if max(abs(a - b) for a, b in zip(found["twist"], point["frac"], strict=True)) > 1e-9:
-        raise DataError(f"is at twist {found['twist']}", where=str(path),
-                        expected=f"twist {point['frac']}", remedy="delete it and run again")
+        raise DataError(
+            f"is at twist {found['twist']}",
+            where=str(path),
+            expected=f"twist {point['frac']}",
+            remedy="delete it and run again",
+        )
     return {
-        "material": sections["material"], "method": sections["method"],
+        "material": sections["material"],
+        "method": sections["method"],
         "twist": f"{point['index']:03d}",
-        **{f"frac_{i + 1}": x for i, x in enumerate(point["frac"])}, "weight": point["weight"],
-        **{f"{name}_ha_per_cell": found[key] / sections["n_cells"]
-           for name, key in PER_CELL.items()},
+        **{f"frac_{i + 1}": x for i, x in enumerate(point["frac"])},
+        "weight": point["weight"],
+        **{
+            f"{name}_ha_per_cell": found[key] / sections["n_cells"]
+            for name, key in PER_CELL.items()
+        },
         **{name: found[name] for name in COPIED},
-        "target_reached": bool(found["converged"]), "fingerprint": record.fingerprint,
+        "target_reached": bool(found["converged"]),
+        "fingerprint": record.fingerprint,
     }
 
 
@@ -154,10 +245,13 @@ def _literature(entry: Mapping[str, Any] | None, n_atoms: int, energy: float) ->
         return {}
     factor = n_atoms if entry["unit"] == "ha_per_atom" else 1
     error = entry.get("uncertainty")
-    return {"literature_ha_per_cell": factor * entry["value"],
-            "literature_error_ha_per_cell": None if error is None else factor * error,
-            "difference_ha_per_cell": energy - factor * entry["value"],
-            "literature_source": entry["source"], "literature_what": entry.get("what", "")}
+    return {
+        "literature_ha_per_cell": factor * entry["value"],
+        "literature_error_ha_per_cell": None if error is None else factor * error,
+        "difference_ha_per_cell": energy - factor * entry["value"],
+        "literature_source": entry["source"],
+        "literature_what": entry.get("what", ""),
+    }
 
 
 def _common(values) -> str:

@@ -30,8 +30,16 @@ MAX_STREAMS = 64
 RUNAWAY_HA = 1e3
 
 
-def evaluate(sections: dict[str, Any], *, system: Path, mean_field: Path, checkpoint: Path, result: Path,
-             blocks: Path, state_dir: Path) -> None:
+def evaluate(
+    sections: dict[str, Any],
+    *,
+    system: Path,
+    mean_field: Path,
+    checkpoint: Path,
+    result: Path,
+    blocks: Path,
+    state_dir: Path,
+) -> None:
     """Measures the energy of a fixed wavefunction.
 
     Args:
@@ -49,25 +57,44 @@ def evaluate(sections: dict[str, Any], *, system: Path, mean_field: Path, checkp
     advance, prepare = make_measurement(job)
     target_ha = options.target_error_ha_per_cell * job.n_cells
     plan = loop.Plan(
-        job.name, options.max_steps, options.checkpoint_steps, state_dir, job.fingerprint, prepare, advance,
+        job.name,
+        options.max_steps,
+        options.checkpoint_steps,
+        state_dir,
+        job.fingerprint,
+        prepare,
+        advance,
         check=lambda columns, step: check_energy(columns, job.mean_field_ha, RUNAWAY_HA),
-        finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha)
+        finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha,
+    )
     _, columns = loop.run(plan, restored(job, before, checkpoint))
     facts = summarise(job, columns, target_ha)
     write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
-    hdf5.write(result, "energy", {"energy_ha": facts["energy_ha"], "error_ha": facts["error_ha"]},
-               units={"energy_ha": "hartree", "error_ha": "hartree"}, fingerprint=job.fingerprint,
-               attributes=facts)
+    hdf5.write(
+        result,
+        "energy",
+        {"energy_ha": facts["energy_ha"], "error_ha": facts["error_ha"]},
+        units={"energy_ha": "hartree", "error_ha": "hartree"},
+        fingerprint=job.fingerprint,
+        attributes=facts,
+    )
     states.clear_state(state_dir)
-    log.info("%s: %.6f +- %.6f Ha per simulation cell, tau %.1f steps", job.name, facts["energy_ha"],
-             facts["error_ha"], facts["tau_steps"])
+    log.info(
+        "%s: %.6f +- %.6f Ha per simulation cell, tau %.1f steps",
+        job.name,
+        facts["energy_ha"],
+        facts["error_ha"],
+        facts["tau_steps"],
+    )
 
 
 def make_measurement(job: Job):
     """Builds (advance, prepare) over states (params, sampler state)."""
     options = parse(HamiltonianConfig, job.sections["hamiltonian"], where="hamiltonian")
     sample = make_sample(job)
-    local_energy = make_local_energy(job.wavefunction, make_hamiltonian(job.system, options), options.chunk)
+    local_energy = make_local_energy(
+        job.wavefunction, make_hamiltonian(job.system, options), options.chunk
+    )
     streams = max(s for s in range(1, min(MAX_STREAMS, job.walkers) + 1) if job.walkers % s == 0)
 
     def prepare(state):
@@ -77,11 +104,26 @@ def make_measurement(job: Job):
 
     def advance(state, step):
         params, sampler = state
-        sampler, info = sample(params, sampler, job.system, job.reference,
-                               keys.stream(job.key, "evaluate-sampler", step), 0.0)
-        energy = local_energy(params, sampler.walkers, job.system, job.reference,
-                              keys.stream(job.key, "evaluate-energy", step))
-        row = {**summary(energy), **info, "streams_ha": energy.real.reshape(streams, -1).mean(axis=1)}
+        sampler, info = sample(
+            params,
+            sampler,
+            job.system,
+            job.reference,
+            keys.stream(job.key, "evaluate-sampler", step),
+            0.0,
+        )
+        energy = local_energy(
+            params,
+            sampler.walkers,
+            job.system,
+            job.reference,
+            keys.stream(job.key, "evaluate-energy", step),
+        )
+        row = {
+            **summary(energy),
+            **info,
+            "streams_ha": energy.real.reshape(streams, -1).mean(axis=1),
+        }
         return (params, sampler), row
 
     return advance, prepare
@@ -92,7 +134,11 @@ def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dic
     energy = estimate(columns["streams_ha"])
     kinetic = estimate(columns["kinetic_ha"])
     seconds = float(columns["seconds"].sum())
-    parts = {name: float(values.mean()) for name, values in columns.items() if name.startswith("potential")}
+    parts = {
+        name: float(values.mean())
+        for name, values in columns.items()
+        if name.startswith("potential")
+    }
     return {
         "energy_ha": energy.mean,
         "error_ha": energy.error,

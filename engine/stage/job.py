@@ -66,13 +66,23 @@ class Job:
 
     def template(self) -> tuple[Any, Any]:
         """Returns fresh (params, sampler state)."""
-        params = self.wavefunction.init(keys.stream(self.key, "params"), self.system, self.reference)
-        walkers = initial_walkers(keys.stream(self.key, "walkers"), self.system, self.walkers, self.dtype)
+        params = self.wavefunction.init(
+            keys.stream(self.key, "params"), self.system, self.reference
+        )
+        walkers = initial_walkers(
+            keys.stream(self.key, "walkers"), self.system, self.walkers, self.dtype
+        )
         return params, self.sampler.init(walkers, self.system)
 
 
-def load(stage: str, sections: dict[str, Any], *, system: Path, mean_field: Path,
-         start: Record | None = None) -> Job:
+def load(
+    stage: str,
+    sections: dict[str, Any],
+    *,
+    system: Path,
+    mean_field: Path,
+    start: Record | None = None,
+) -> Job:
     """Reads the inputs of a stage and builds its functions.
 
     Args:
@@ -102,7 +112,9 @@ def load(stage: str, sections: dict[str, Any], *, system: Path, mean_field: Path
         n_cells=file.n_cells,
         mean_field_ha=scf.simulation_energy,
         wavefunction=make_wavefunction(ansatz, here, reference, **make),
-        slater=make_wavefunction(dataclasses.replace(ansatz, name="slater"), here, reference, **make),
+        slater=make_wavefunction(
+            dataclasses.replace(ansatz, name="slater"), here, reference, **make
+        ),
         sampler=make_metropolis(parse(SamplerConfig, sections["sampler"], where="sampler")),
         key=keys.root(sections["seed"], *path),
         dtype=dtype,
@@ -112,8 +124,10 @@ def load(stage: str, sections: dict[str, Any], *, system: Path, mean_field: Path
 def restored(job: Job, start: Record, where: Path) -> tuple[Any, Any]:
     """Returns (params, sampler state) of a previous stage's checkpoint."""
     params, sampler = job.template()
-    return (unflatten(params, under("params", start.data), where=str(where)),
-            unflatten(sampler, under("sampler", start.data), where=str(where)))
+    return (
+        unflatten(params, under("params", start.data), where=str(where)),
+        unflatten(sampler, under("sampler", start.data), where=str(where)),
+    )
 
 
 def read_start(path: Path) -> Record:

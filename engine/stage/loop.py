@@ -73,8 +73,9 @@ def run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
         state = checkpoint.canonical(plan.prepare(state))
     clock, progress = runtime.Clock(), Progress(plan)
     with runtime.stop_requests() as stop:
-        while step < plan.steps and not (step and step % plan.save_every == 0
-                                         and plan.finished(trace.columns, step)):
+        while step < plan.steps and not (
+            step and step % plan.save_every == 0 and plan.finished(trace.columns, step)
+        ):
             state, row = plan.advance(state, step)
             step += 1
             trace.append(row)
@@ -86,13 +87,18 @@ def run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
             if save and step < plan.steps:
                 _save(plan, state, trace.columns, step)
             if stop() and step < plan.steps:
-                raise Interrupted(f"stopped by signal {stop()} after step {step} of {plan.steps}",
-                                  where=plan.name, remedy="start it again: it resumes there")
+                raise Interrupted(
+                    f"stopped by signal {stop()} after step {step} of {plan.steps}",
+                    where=plan.name,
+                    remedy="start it again: it resumes there",
+                )
     return state, trace.columns
 
 
 def _save(plan: Plan, state: Any, columns: dict[str, np.ndarray], step: int) -> None:
-    data = checkpoint.prefixed("tree", checkpoint.flatten(state)) | checkpoint.prefixed("trace", columns)
+    data = checkpoint.prefixed("tree", checkpoint.flatten(state)) | checkpoint.prefixed(
+        "trace", columns
+    )
     checkpoint.save_state(plan.folder, step, data, plan.fingerprint)
 
 
@@ -100,9 +106,12 @@ def _checked(plan: Plan, columns: dict[str, np.ndarray], step: int) -> None:
     try:
         plan.check(columns, step)
     except NumericalError as error:
-        raise NumericalError(error.what, where=f"{plan.name}, step {step}", expected=error.expected,
-                             remedy=f"{error.remedy}; last good state: "
-                                    f"{checkpoint.newest_state(plan.folder)}") from None
+        raise NumericalError(
+            error.what,
+            where=f"{plan.name}, step {step}",
+            expected=error.expected,
+            remedy=f"{error.remedy}; last good state: {checkpoint.newest_state(plan.folder)}",
+        ) from None
 
 
 class Trace:
@@ -127,7 +136,9 @@ class Trace:
             self._extend("seconds", np.full(len(rows), seconds))
 
     def _extend(self, name: str, new: np.ndarray) -> None:
-        self.columns[name] = np.concatenate([self.columns[name], new]) if name in self.columns else new
+        self.columns[name] = (
+            np.concatenate([self.columns[name], new]) if name in self.columns else new
+        )
 
 
 class Progress:
@@ -142,8 +153,10 @@ class Progress:
         recent = columns[plan.show][-FLUSH:]
         rate = columns["seconds"][-FLUSH:].mean()
         left = rate * (plan.steps - step)
-        text = (f"{plan.name}: step {step}/{plan.steps}, {plan.show} {recent.mean():.5f}, "
-                f"{rate:.3f} s/step, at most {left:.0f} s left")
+        text = (
+            f"{plan.name}: step {step}/{plan.steps}, {plan.show} {recent.mean():.5f}, "
+            f"{rate:.3f} s/step, at most {left:.0f} s left"
+        )
         if self.terminal:
             filled = 20 * step // plan.steps
             end = "\n" if step == plan.steps else ""

@@ -62,7 +62,10 @@ def _electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) -> tup
     n_up, n_down = counts.get("up", 0), counts.get("down", 0)
     total = round(float(file.system.charges.sum())) - sections["charge"]
     if (n_up + n_down, n_up - n_down) != (total, sections["spin"]):
-        raise DataError(f"{n_up} spin-up and {n_down} spin-down electrons", where=str(path),
-                        expected=f"{total} electrons with spin {sections['spin']}",
-                        remedy="run the structure stage again")
+        raise DataError(
+            f"{n_up} spin-up and {n_down} spin-down electrons",
+            where=str(path),
+            expected=f"{total} electrons with spin {sections['spin']}",
+            remedy="run the structure stage again",
+        )
     return n_up, n_down

@@ -28,8 +28,15 @@ from engine.stage.programs import batch_log_density
 log = logging.getLogger(__name__)
 
 
-def pretrain(sections: dict[str, Any], *, system: Path, mean_field: Path, checkpoint: Path, trace: Path,
-             state_dir: Path) -> None:
+def pretrain(
+    sections: dict[str, Any],
+    *,
+    system: Path,
+    mean_field: Path,
+    checkpoint: Path,
+    trace: Path,
+    state_dir: Path,
+) -> None:
     """Fits the ansatz to the mean field and writes parameters and equilibrated walkers.
 
     Args:
@@ -56,20 +63,38 @@ def pretrain(sections: dict[str, Any], *, system: Path, mean_field: Path, checkp
 
     def advance(state, step):
         params, sampler, opt_state = state
-        sampler, info = sample(params, sampler, job.system, job.reference,
-                               keys.stream(job.key, "pretrain-sampler", step))
+        sampler, info = sample(
+            params,
+            sampler,
+            job.system,
+            job.reference,
+            keys.stream(job.key, "pretrain-sampler", step),
+        )
         batch = (sampler.walkers, job.system, job.reference)
         params, opt_state, fit = optimizer.step(params, opt_state, None, batch)
         return (params, sampler, opt_state), {"loss": fit["value"], **info}
 
-    plan = loop.Plan(job.name, steps, options.checkpoint_steps, state_dir, job.fingerprint, prepare, advance,
-                     check=lambda columns, step: check_finite(columns["loss"][-loop.FLUSH:], "the loss"),
-                     show="loss")
+    plan = loop.Plan(
+        job.name,
+        steps,
+        options.checkpoint_steps,
+        state_dir,
+        job.fingerprint,
+        prepare,
+        advance,
+        check=lambda columns, step: check_finite(columns["loss"][-loop.FLUSH :], "the loss"),
+        show="loss",
+    )
     initial = (params, sampler, optimizer.init(params, None, None))
     (params, sampler, _), columns = loop.run(plan, initial)
     write_trace(trace, columns, fingerprint=job.fingerprint)
-    hdf5.write(checkpoint, "checkpoint", checkpoint_data(params=params, sampler=sampler),
-               fingerprint=job.fingerprint, attributes={"stage": "pretrain", "steps": steps})
+    hdf5.write(
+        checkpoint,
+        "checkpoint",
+        checkpoint_data(params=params, sampler=sampler),
+        fingerprint=job.fingerprint,
+        attributes={"stage": "pretrain", "steps": steps},
+    )
     states.clear_state(state_dir)
 
 
@@ -108,7 +133,9 @@ def make_mixed_sample(job: Job, reference_fraction: float):
     def sample(params, state, system, reference, key):
         def log_density(walkers):
             parts = [slater({}, walkers[:cut], system, reference)] if cut else []
-            parts += [network(params, walkers[cut:], system, reference)] if cut < len(walkers) else []
+            parts += (
+                [network(params, walkers[cut:], system, reference)] if cut < len(walkers) else []
+            )
             return jnp.concatenate(parts)
 
         return job.sampler.step(key, log_density, state, system, 1.0)

@@ -18,7 +18,9 @@ from engine.types import Hamiltonian, LocalEnergy, Wavefunction
 def batch_log_density(wavefunction: Wavefunction):
     """Builds (params, walkers (W, n, 3), system, reference) -> log |psi|^2 (W,)."""
     apply = jax.vmap(wavefunction.apply, in_axes=(None, 0, None, None))
-    return lambda params, walkers, system, reference: 2 * apply(params, walkers, system, reference).log
+    return lambda params, walkers, system, reference: (
+        2 * apply(params, walkers, system, reference).log
+    )
 
 
 def make_sample(job: Job):

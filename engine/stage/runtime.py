@@ -39,7 +39,7 @@ def _on_duration(event: str, seconds: float, **_) -> None:
 
 
 def compile_seconds() -> float:
-    """Returns the seconds this process has spent tracing, lowering, compiling or loading programs."""
+    """Returns the seconds this process has spent tracing, compiling or loading programs."""
     return _compile_seconds
 
 
@@ -52,8 +52,14 @@ def commit() -> str:
     """Returns the short commit of the source tree, or "" outside a repository."""
     folder = Path(__file__).resolve().parents[2]
     try:
-        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=folder, text=True,
-                              capture_output=True, check=False, timeout=10)
+        done = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=folder,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=10,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -66,7 +72,9 @@ def stop_requests():
 
     def note(number, frame):
         received.append(number)
-        log.warning("signal %d received: the step is finished and saved, then the stage stops", number)
+        log.warning(
+            "signal %d received: the step is finished and saved, then the stage stops", number
+        )
 
     try:
         before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
@@ -91,5 +99,3 @@ class Clock:
         now = time.monotonic()
         seconds, self.last = now - self.last, now
         return seconds
-
-

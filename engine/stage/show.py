@@ -10,8 +10,15 @@ from typing import Any
 
 from engine.io import table
 
-HEADER = ("material", "method", "twists", "energy (Ha/cell)", "literature", "difference (mHa)",
-          "sigma")
+HEADER = (
+    "material",
+    "method",
+    "twists",
+    "energy (Ha/cell)",
+    "literature",
+    "difference (mHa)",
+    "sigma",
+)
 
 
 def compact(value: float, error: float) -> str:
@@ -37,19 +44,25 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     literature, error = row.get("literature_ha_per_cell"), row["error_ha_per_cell"]
     compared = literature is not None
     deviation = sigma(row)
-    return (row["material"], row["method"], str(row["n_twists"]),
-            compact(row["energy_ha_per_cell"], error),
-            f"{literature:.6f}" if compared else "-",
-            f"{1e3 * row['difference_ha_per_cell']:+.2f} +- {1e3 * error:.2f}" if compared else "-",
-            f"{deviation:+.1f}" if deviation is not None else "-")
+    return (
+        row["material"],
+        row["method"],
+        str(row["n_twists"]),
+        compact(row["energy_ha_per_cell"], error),
+        f"{literature:.6f}" if compared else "-",
+        f"{1e3 * row['difference_ha_per_cell']:+.2f} +- {1e3 * error:.2f}" if compared else "-",
+        f"{deviation:+.1f}" if deviation is not None else "-",
+    )
 
 
 def render(rows: Sequence[Mapping[str, Any]]) -> str:
     """Returns the table as text, columns aligned."""
     lines = [HEADER, *map(cells, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
-    text = ["  ".join(_pad(line[i], width, i) for i, width in enumerate(widths)).rstrip()
-            for line in lines]
+    text = [
+        "  ".join(_pad(line[i], width, i) for i, width in enumerate(widths)).rstrip()
+        for line in lines
+    ]
     return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:]])
 
 

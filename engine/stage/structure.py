@@ -40,15 +40,22 @@ def structure(sections: Mapping[str, Any], *, system: str | Path, structure: str
     material = config.parse(config.MaterialConfig, chosen, where=where)
     primitive, simulation, S = check_material(material, where=where, folder=folder)
     n_up, n_down = electron_counts(simulation, material.charge, material.spin, where=where)
-    fingerprint = config.fingerprint({"material": sections["material"], **chosen},
-                                     _file_digests(material, folder))
+    fingerprint = config.fingerprint(
+        {"material": sections["material"], **chosen}, _file_digests(material, folder)
+    )
     write_extxyz(structure, simulation)
     write_system(system, simulation, S, primitive, n_up, n_down, fingerprint)
-    log.info("%s: %d atoms in the primitive cell, %d cells, %d + %d electrons%s",
-             sections["material"], primitive.n_atoms,
-             simulation.n_atoms // primitive.n_atoms, n_up, n_down,
-             f", volume {abs(np.linalg.det(simulation.lattice)):.6g} bohr^3" if simulation.periodic
-             else ", open boundaries")
+    log.info(
+        "%s: %d atoms in the primitive cell, %d cells, %d + %d electrons%s",
+        sections["material"],
+        primitive.n_atoms,
+        simulation.n_atoms // primitive.n_atoms,
+        n_up,
+        n_down,
+        f", volume {abs(np.linalg.det(simulation.lattice)):.6g} bohr^3"
+        if simulation.periodic
+        else ", open boundaries",
+    )
 
 
 def _file_digests(material: config.MaterialConfig, folder: Path) -> list[str]:

@@ -25,8 +25,16 @@ from engine.types import VmcState
 log = logging.getLogger(__name__)
 
 
-def vmc(sections: dict[str, Any], *, system: Path, mean_field: Path, start: Path, checkpoint: Path,
-        trace: Path, state_dir: Path) -> None:
+def vmc(
+    sections: dict[str, Any],
+    *,
+    system: Path,
+    mean_field: Path,
+    start: Path,
+    checkpoint: Path,
+    trace: Path,
+    state_dir: Path,
+) -> None:
     """Minimises the variational energy from a pretrained start.
 
     Args:
@@ -43,15 +51,31 @@ def vmc(sections: dict[str, Any], *, system: Path, mean_field: Path, start: Path
     options = parse(VmcConfig, sections["vmc"], where="vmc")
     params, sampler = restored(job, before, start)
     advance, initial, prepare = make_iteration(job, params, sampler, options.steps)
-    plan = loop.Plan(job.name, options.steps, options.checkpoint_steps, state_dir, job.fingerprint, prepare,
-                     advance, check=lambda columns, step: check_energy(columns, job.mean_field_ha,
-                                                                       options.runaway_ha))
+    plan = loop.Plan(
+        job.name,
+        options.steps,
+        options.checkpoint_steps,
+        state_dir,
+        job.fingerprint,
+        prepare,
+        advance,
+        check=lambda columns, step: check_energy(columns, job.mean_field_ha, options.runaway_ha),
+    )
     state, columns = loop.run(plan, initial)
-    attributes = {"stage": "vmc", "compile_seconds": runtime.compile_seconds(), "device": runtime.device()}
+    attributes = {
+        "stage": "vmc",
+        "compile_seconds": runtime.compile_seconds(),
+        "device": runtime.device(),
+    }
     write_trace(trace, columns, fingerprint=job.fingerprint, attributes=attributes)
     data = checkpoint_data(params=state.params, sampler=state.sampler, optimizer=state.optimizer)
-    hdf5.write(checkpoint, "checkpoint", data | {"step": options.steps}, fingerprint=job.fingerprint,
-               attributes=attributes)
+    hdf5.write(
+        checkpoint,
+        "checkpoint",
+        data | {"step": options.steps},
+        fingerprint=job.fingerprint,
+        attributes=attributes,
+    )
     states.clear_state(state_dir)
     log.info("%s: %.1f s of compilation", job.name, runtime.compile_seconds())
 
@@ -73,21 +97,43 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
 
     def prepare(state: VmcState) -> VmcState:
         equilibration = job.sections["sampler"]["equilibration"]
-        walkers = equilibrate(job, sample, state.params, state.sampler, equilibration, "vmc-equilibration")
+        walkers = equilibrate(
+            job, sample, state.params, state.sampler, equilibration, "vmc-equilibration"
+        )
         return state._replace(sampler=walkers)
 
     def advance(state: VmcState, step: int):
         params, sampler, opt_state, _ = state
-        sampler, info = sample(params, sampler, job.system, job.reference,
-                               keys.stream(job.key, "vmc-sampler", step), 1.0)
-        energy = local_energy(params, sampler.walkers, job.system, job.reference,
-                              keys.stream(job.key, "vmc-energy", step))
+        sampler, info = sample(
+            params,
+            sampler,
+            job.system,
+            job.reference,
+            keys.stream(job.key, "vmc-sampler", step),
+            1.0,
+        )
+        energy = local_energy(
+            params,
+            sampler.walkers,
+            job.system,
+            job.reference,
+            keys.stream(job.key, "vmc-energy", step),
+        )
         weights = clipped_weights(energy.real, energy.imag, optimizer_options.clip)
-        params, opt_state, moved = optimizer.step(params, opt_state, keys.stream(job.key, "vmc-optimizer", step),
-                                                  batch(sampler.walkers, weights))
+        params, opt_state, moved = optimizer.step(
+            params,
+            opt_state,
+            keys.stream(job.key, "vmc-optimizer", step),
+            batch(sampler.walkers, weights),
+        )
         return VmcState(params, sampler, opt_state, step + 1), {**summary(energy), **info, **moved}
 
     zeros = jnp.zeros(job.walkers)
-    opt_state = optimizer.init(params, keys.stream(job.key, "optimizer-init"),
-                               batch(sampler.walkers, (zeros, zeros))) if steps else ()
+    opt_state = (
+        optimizer.init(
+            params, keys.stream(job.key, "optimizer-init"), batch(sampler.walkers, (zeros, zeros))
+        )
+        if steps
+        else ()
+    )
     return advance, VmcState(params, sampler, opt_state, 0), prepare

@@ -20,7 +20,8 @@ ELEMENTS = tuple(
     "Br Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I "
     "Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho "
     "Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es "
-    "Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split())
+    "Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split()
+)
 """Chemical symbols by nuclear charge; the first one has charge 1."""
 
 MIN_DISTANCE_BOHR = 0.2
@@ -71,12 +72,18 @@ def validated(geometry: Geometry, *, where: str) -> Geometry:
         raise ConfigError("there are no atoms", where=where, expected="at least one atom")
     for symbol in geometry.symbols:
         if symbol not in ELEMENTS:
-            raise ConfigError(f"unknown element '{symbol}'", where=where,
-                              expected=suggestion(symbol, ELEMENTS, "a chemical symbol, e.g. Li"),
-                              remedy="correct the chemical symbol")
+            raise ConfigError(
+                f"unknown element '{symbol}'",
+                where=where,
+                expected=suggestion(symbol, ELEMENTS, "a chemical symbol, e.g. Li"),
+                remedy="correct the chemical symbol",
+            )
     if not np.all(np.isfinite(geometry.positions)):
-        raise ConfigError("a position is not a finite number", where=where,
-                          expected="three finite coordinates per atom")
+        raise ConfigError(
+            "a position is not a finite number",
+            where=where,
+            expected="three finite coordinates per atom",
+        )
     if geometry.periodic:
         _check_lattice(geometry.lattice, where)
     _check_distances(geometry, where)
@@ -97,8 +104,12 @@ def _check_lattice(lattice: np.ndarray, where: str) -> None:
     expected = f"lattice planes at least {MIN_SPACING_BOHR:g} bohr apart"
     for j, vector in enumerate(lattice):
         if np.linalg.norm(vector) < 1e-9:
-            raise ConfigError(f"lattice vector {j + 1} has length zero", where=where,
-                              expected=expected, remedy=remedy)
+            raise ConfigError(
+                f"lattice vector {j + 1} has length zero",
+                where=where,
+                expected=expected,
+                remedy=remedy,
+            )
     for j, vector in enumerate(lattice):
         normal = np.cross(lattice[j - 2], lattice[j - 1])
         spacing = abs(vector @ normal) / max(np.linalg.norm(normal), 1e-30)
@@ -106,7 +117,10 @@ def _check_lattice(lattice: np.ndarray, where: str) -> None:
             raise ConfigError(
                 f"lattice vector {j + 1} rises only {spacing:.4g} bohr above the plane of the "
                 "others",
-                where=where, expected=expected, remedy=remedy)
+                where=where,
+                expected=expected,
+                remedy=remedy,
+            )
 
 
 def _check_distances(geometry: Geometry, where: str) -> None:
@@ -124,7 +138,10 @@ def _check_distances(geometry: Geometry, where: str) -> None:
         limit = f"{MIN_DISTANCE_BOHR:g} bohr ({MIN_DISTANCE_BOHR * BOHR_ANGSTROM:.3f} angstrom)"
         raise ConfigError(
             f"atoms {first} and {second} are {distance[i, j]:.4f} bohr apart (counted from 1, "
-            "nearest periodic image)" if geometry.periodic else
-            f"atoms {first} and {second} are {distance[i, j]:.4f} bohr apart (counted from 1)",
-            where=where, expected=f"at least {limit} between nuclei",
-            remedy="check the coordinates and their unit, and remove duplicate atoms")
+            "nearest periodic image)"
+            if geometry.periodic
+            else f"atoms {first} and {second} are {distance[i, j]:.4f} bohr apart (counted from 1)",
+            where=where,
+            expected=f"at least {limit} between nuclei",
+            remedy="check the coordinates and their unit, and remove duplicate atoms",
+        )

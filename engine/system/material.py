@@ -13,8 +13,9 @@ from engine.system.prototypes import build
 from engine.system.supercell import expand, supercell_matrix
 
 
-def check_material(material: MaterialConfig, *, where: str,
-                   folder: str | Path) -> tuple[Geometry, Geometry, np.ndarray]:
+def check_material(
+    material: MaterialConfig, *, where: str, folder: str | Path
+) -> tuple[Geometry, Geometry, np.ndarray]:
     """Returns primitive cell, simulation cell and supercell matrix after all checks.
 
     Cheap enough to run while the Snakefile is parsed, before any job starts.
@@ -31,9 +32,12 @@ def check_material(material: MaterialConfig, *, where: str,
     at = f"{where}, key 'supercell'"
     S = supercell_matrix(material.supercell, where=at)
     if not primitive.periodic and np.any(S != np.eye(3)):
-        raise ConfigError(f"a supercell {material.supercell} of a molecule", where=at,
-                          expected="no supercell: there is no lattice to repeat",
-                          remedy="delete the key, or give the structure a lattice")
+        raise ConfigError(
+            f"a supercell {material.supercell} of a molecule",
+            where=at,
+            expected="no supercell: there is no lattice to repeat",
+            remedy="delete the key, or give the structure a lattice",
+        )
     simulation = expand(primitive, S)
     electron_counts(simulation, material.charge, material.spin, where=where)
     return primitive, simulation, S
@@ -55,17 +59,24 @@ def electron_counts(simulation: Geometry, charge: int, spin: int, *, where: str)
     count = nuclear - charge
     at = f"{where}, key 'charge'"
     if simulation.periodic and charge:
-        raise ConfigError(f"a periodic cell with charge {charge}", where=at,
-                          expected="charge: 0; the energy of a charged crystal diverges",
-                          remedy="set charge: 0")
+        raise ConfigError(
+            f"a periodic cell with charge {charge}",
+            where=at,
+            expected="charge: 0; the energy of a charged crystal diverges",
+            remedy="set charge: 0",
+        )
     if count <= 0:
-        raise ConfigError(f"charge {charge} leaves {count} electrons", where=at,
-                          expected=f"a charge below {nuclear}, the sum of nuclear charges")
+        raise ConfigError(
+            f"charge {charge} leaves {count} electrons",
+            where=at,
+            expected=f"a charge below {nuclear}, the sum of nuclear charges",
+        )
     if spin < 0 or spin > count or (count - spin) % 2:
         parity = "even" if count % 2 == 0 else "odd"
         raise ConfigError(
             f"spin {spin} is impossible with {count} electrons in the simulation cell",
             where=f"{where}, key 'spin'",
             expected=f"N_up - N_down as an {parity} number from {count % 2} to {count}",
-            remedy=f"set spin: {count % 2}, or change the charge or the supercell")
+            remedy=f"set spin: {count % 2}, or change the charge or the supercell",
+        )
     return (count + spin) // 2, (count - spin) // 2

@@ -18,8 +18,19 @@ from engine.units import LENGTH_UNITS
 
 __all__ = ["Geometry", "build"]
 
-_SPECIES = {"sc": 1, "bcc": 1, "fcc": 1, "hcp": 1, "diamond": 1, "zincblende": 2, "rocksalt": 2,
-            "cesiumchloride": 2, "fluorite": 2, "wurtzite": 2, "graphene": 2}
+_SPECIES = {
+    "sc": 1,
+    "bcc": 1,
+    "fcc": 1,
+    "hcp": 1,
+    "diamond": 1,
+    "zincblende": 2,
+    "rocksalt": 2,
+    "cesiumchloride": 2,
+    "fluorite": 2,
+    "wurtzite": 2,
+    "graphene": 2,
+}
 _HEXAGONAL = ("hcp", "wurtzite")
 
 
@@ -56,9 +67,11 @@ def _prototype(section: config.PrototypeStructure, where: str) -> Geometry:
     name, species = section.prototype, section.species
     allowed = (1, 2) if name == "graphene" else (_SPECIES[name],)
     if len(species) not in allowed:
-        raise ConfigError(f"{len(species)} symbols for the prototype '{name}'",
-                          where=f"{where}, key 'species'",
-                          expected=f"{' or '.join(map(str, allowed))}, one per kind of site")
+        raise ConfigError(
+            f"{len(species)} symbols for the prototype '{name}'",
+            where=f"{where}, key 'species'",
+            expected=f"{' or '.join(map(str, allowed))}, one per kind of site",
+        )
     symbols = Geometry(tuple(species), np.arange(3.0 * len(species)).reshape(-1, 3))
     validated(symbols, where=f"{where}, key 'species'")
     a = length(section, "a", where=where)
@@ -68,8 +81,9 @@ def _prototype(section: config.PrototypeStructure, where: str) -> Geometry:
         _refuse(section, "c", f"the prototype '{name}'", where)
     if name == "graphene":
         vacuum = length(section, "vacuum", where=where)
-        return _geometry(graphene("".join(species if len(species) == 2 else species * 2), a=a,
-                                  vacuum=vacuum / 2))
+        return _geometry(
+            graphene("".join(species if len(species) == 2 else species * 2), a=a, vacuum=vacuum / 2)
+        )
     _refuse(section, "vacuum", f"the prototype '{name}'", where)
     formula = "".join(species) + ("2" if name == "fluorite" else "")
     # ASE scales lengths without asking for their unit: bohr in, bohr out.
@@ -78,9 +92,12 @@ def _prototype(section: config.PrototypeStructure, where: str) -> Geometry:
 
 def _molecule(section: config.MoleculeStructure, where: str) -> Geometry:
     if section.name not in g2.names:
-        raise ConfigError(f"unknown molecule '{section.name}'", where=f"{where}, key 'name'",
-                          expected=suggestion(section.name, g2.names, "a name such as LiH or H2O"),
-                          remedy="correct the name, or give coordinates with kind: atoms")
+        raise ConfigError(
+            f"unknown molecule '{section.name}'",
+            where=f"{where}, key 'name'",
+            expected=suggestion(section.name, g2.names, "a name such as LiH or H2O"),
+            remedy="correct the name, or give coordinates with kind: atoms",
+        )
     return _geometry(molecule(section.name), LENGTH_UNITS["angstrom"])
 
 
@@ -91,16 +108,25 @@ def _atoms(section: config.AtomsStructure, where: str) -> Geometry:
     keys = ("positions_angstrom", "positions_bohr", "frac_positions")
     given = [k for k in keys if getattr(section, k) is not None]
     if len(given) != 1:
-        raise ConfigError(f"{' and '.join(given) or 'no positions'} given", where=where,
-                          expected=f"exactly one of {', '.join(keys)}")
+        raise ConfigError(
+            f"{' and '.join(given) or 'no positions'} given",
+            where=where,
+            expected=f"exactly one of {', '.join(keys)}",
+        )
     if given == ["frac_positions"] and lattice is None:
-        raise ConfigError("fractional positions without a lattice",
-                          where=f"{where}, key 'frac_positions'",
-                          expected="lattice_angstrom or lattice_bohr beside it",
-                          remedy="add the lattice, or give positions_angstrom or positions_bohr")
+        raise ConfigError(
+            "fractional positions without a lattice",
+            where=f"{where}, key 'frac_positions'",
+            expected="lattice_angstrom or lattice_bohr beside it",
+            remedy="add the lattice, or give positions_angstrom or positions_bohr",
+        )
     count = len(section.species)
-    positions = _table(getattr(section, given[0]), count, f"{where}, key '{given[0]}'",
-                       f"one row of three numbers for each of the {count} species")
+    positions = _table(
+        getattr(section, given[0]),
+        count,
+        f"{where}, key '{given[0]}'",
+        f"one row of three numbers for each of the {count} species",
+    )
     if given == ["frac_positions"]:
         positions = positions @ lattice
     else:
@@ -118,8 +144,9 @@ def _chain(section: config.ChainStructure, where: str) -> Geometry:
         _refuse(section, "vacuum", "an open chain", where)
         return Geometry(symbols, positions - [extent / 2, 0.0, 0.0])
     vacuum = length(section, "vacuum", where=where)
-    return Geometry(symbols, positions + [0.0, vacuum / 2, vacuum / 2],
-                    np.diag([extent, vacuum, vacuum]))
+    return Geometry(
+        symbols, positions + [0.0, vacuum / 2, vacuum / 2], np.diag([extent, vacuum, vacuum])
+    )
 
 
 def length(section: Any, name: str, *, where: str, required: bool = True) -> Any:
@@ -132,12 +159,17 @@ def length(section: Any, name: str, *, where: str, required: bool = True) -> Any
     given = [k for k in keys if getattr(section, k) is not None]
     names = " or ".join(sorted(keys))
     if len(given) > 1:
-        raise ConfigError(f"{' and '.join(sorted(given))} are both given", where=where,
-                          expected=f"exactly one of {names}", remedy="delete one of them")
+        raise ConfigError(
+            f"{' and '.join(sorted(given))} are both given",
+            where=where,
+            expected=f"exactly one of {names}",
+            remedy="delete one of them",
+        )
     if not given:
         if required:
-            raise ConfigError(f"'{name}' is missing", where=where,
-                              expected=f"exactly one of {names}")
+            raise ConfigError(
+                f"'{name}' is missing", where=where, expected=f"exactly one of {names}"
+            )
         return None
     value = getattr(section, given[0])
     if isinstance(value, list):
@@ -148,15 +180,22 @@ def length(section: Any, name: str, *, where: str, required: bool = True) -> Any
 def _refuse(section: Any, name: str, what: str, where: str) -> None:
     for key in (f"{name}_{unit}" for unit in LENGTH_UNITS):
         if getattr(section, key) is not None:
-            raise ConfigError(f"{what} has no '{name}'", where=f"{where}, key '{key}'",
-                              expected="nothing", remedy="delete the key")
+            raise ConfigError(
+                f"{what} has no '{name}'",
+                where=f"{where}, key '{key}'",
+                expected="nothing",
+                remedy="delete the key",
+            )
 
 
 def _table(rows: Any, count: int, where: str, expected: str) -> np.ndarray:
     lengths = [len(row) for row in rows]
     if lengths != [3] * count:
-        raise ConfigError(f"found {len(lengths)} rows of {sorted(set(lengths))} numbers",
-                          where=where, expected=expected)
+        raise ConfigError(
+            f"found {len(lengths)} rows of {sorted(set(lengths))} numbers",
+            where=where,
+            expected=expected,
+        )
     return np.array(rows, dtype=float).reshape(-1, 3)
 
 

@@ -27,18 +27,30 @@ def supercell_matrix(value: Any, *, where: str) -> np.ndarray:
     except (TypeError, ValueError):
         matrix = np.empty(0)
     if matrix.shape not in ((3,), (3, 3)):
-        raise ConfigError(f"the supercell is {value}", where=where, expected=expected,
-                          remedy="e.g. supercell: [2, 1, 1]")
+        raise ConfigError(
+            f"the supercell is {value}",
+            where=where,
+            expected=expected,
+            remedy="e.g. supercell: [2, 1, 1]",
+        )
     if not np.all(np.isfinite(matrix)) or np.any(matrix != np.round(matrix)):
-        raise ConfigError(f"the supercell {value} is not made of integers", where=where,
-                          expected=expected, remedy="a cell repeats a whole number of times")
+        raise ConfigError(
+            f"the supercell {value} is not made of integers",
+            where=where,
+            expected=expected,
+            remedy="a cell repeats a whole number of times",
+        )
     matrix = np.round(np.diag(matrix) if matrix.ndim == 1 else matrix).astype(int)
     if n_cells(matrix) <= 0:
         kind = "singular" if n_cells(matrix) == 0 else "left-handed"
-        raise ConfigError(f"the supercell {value} is {kind}: its determinant is {n_cells(matrix)}",
-                          where=where, expected=expected,
-                          remedy="choose independent rows" if kind == "singular" else
-                          "swap two rows or change the sign of one")
+        raise ConfigError(
+            f"the supercell {value} is {kind}: its determinant is {n_cells(matrix)}",
+            where=where,
+            expected=expected,
+            remedy="choose independent rows"
+            if kind == "singular"
+            else "swap two rows or change the sign of one",
+        )
     return matrix
 
 

@@ -55,8 +55,12 @@ def enumerate_twists(options: TwistConfig, geometry: Geometry | None, *, where: 
     points, weights = _points(options, where)
     if geometry is None or not geometry.periodic:
         if np.any(points != 0) or len(points) > 1:
-            raise ConfigError("a molecule cannot have twists", where=where, expected=_GAMMA_ONLY,
-                              remedy="delete the section")
+            raise ConfigError(
+                "a molecule cannot have twists",
+                where=where,
+                expected=_GAMMA_ONLY,
+                remedy="delete the section",
+            )
         return [Twist(0, (0.0, 0.0, 0.0), 1.0)]
     operations = _operations(options.symmetry, geometry, where)
     if options.points is None:
@@ -74,15 +78,24 @@ def _points(options: TwistConfig, where: str) -> tuple[np.ndarray, np.ndarray]:
     if options.points is not None:
         return _listed(options, where)
     if options.weights is not None:
-        raise ConfigError("weights without points", where=f"{where}, key 'weights'",
-                          expected="'points' beside it; a grid has its own weights",
-                          remedy="delete the weights, or list the points")
+        raise ConfigError(
+            "weights without points",
+            where=f"{where}, key 'weights'",
+            expected="'points' beside it; a grid has its own weights",
+            remedy="delete the weights, or list the points",
+        )
     if len(options.grid) != 3 or min(options.grid) < 1:
-        raise ConfigError(f"found {options.grid}", where=f"{where}, key 'grid'",
-                          expected="three integers of at least 1, e.g. [4, 1, 1]")
+        raise ConfigError(
+            f"found {options.grid}",
+            where=f"{where}, key 'grid'",
+            expected="three integers of at least 1, e.g. [4, 1, 1]",
+        )
     if len(options.shift) != 3:
-        raise ConfigError(f"found {options.shift}", where=f"{where}, key 'shift'",
-                          expected="three numbers, in units of the grid spacing, e.g. [0.5, 0, 0]")
+        raise ConfigError(
+            f"found {options.shift}",
+            where=f"{where}, key 'shift'",
+            expected="three numbers, in units of the grid spacing, e.g. [0.5, 0, 0]",
+        )
     integers = np.array(list(itertools.product(*map(range, options.grid))), dtype=float)
     points = centred((integers + options.shift) / options.grid)
     return points, np.full(len(points), 1.0 / len(points))
@@ -90,19 +103,27 @@ def _points(options: TwistConfig, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _listed(options: TwistConfig, where: str) -> tuple[np.ndarray, np.ndarray]:
     if options.grid != [1, 1, 1] or any(options.shift):
-        raise ConfigError("'points' together with a grid or a shift", where=where,
-                          expected="either 'grid' (and 'shift') or 'points'",
-                          remedy="delete one of them")
+        raise ConfigError(
+            "'points' together with a grid or a shift",
+            where=where,
+            expected="either 'grid' (and 'shift') or 'points'",
+            remedy="delete one of them",
+        )
     if not options.points:
-        raise ConfigError("the list is empty", where=f"{where}, key 'points'",
-                          expected="at least one twist, e.g. [[0, 0, 0]]")
+        raise ConfigError(
+            "the list is empty",
+            where=f"{where}, key 'points'",
+            expected="at least one twist, e.g. [[0, 0, 0]]",
+        )
     for i, point in enumerate(options.points):
         if len(point) != 3 or not all(-0.5 < x <= 0.5 for x in point):
-            raise ConfigError(f"twist {point} is outside its range",
-                              where=f"{where}, key 'points'[{i}]",
-                              expected="three fractions of the simulation cell's reciprocal "
-                                       "vectors, each in (-1/2, 1/2]",
-                              remedy="add or subtract whole numbers; twists have period 1")
+            raise ConfigError(
+                f"twist {point} is outside its range",
+                where=f"{where}, key 'points'[{i}]",
+                expected="three fractions of the simulation cell's reciprocal "
+                "vectors, each in (-1/2, 1/2]",
+                remedy="add or subtract whole numbers; twists have period 1",
+            )
     points = np.array(options.points, dtype=float)
     return points, _weights(options.weights, len(points), f"{where}, key 'weights'")
 
@@ -111,11 +132,17 @@ def _weights(weights: list[float] | None, count: int, where: str) -> np.ndarray:
     if weights is None:
         return np.full(count, 1.0 / count)
     if len(weights) != count:
-        raise ConfigError(f"{len(weights)} weights for {count} points", where=where,
-                          expected=f"{count} numbers, one per point")
+        raise ConfigError(
+            f"{len(weights)} weights for {count} points",
+            where=where,
+            expected=f"{count} numbers, one per point",
+        )
     if min(weights) < 0 or sum(weights) <= 0:
-        raise ConfigError(f"found {weights}", where=where,
-                          expected="no negative weight and a positive sum; they are normalised")
+        raise ConfigError(
+            f"found {weights}",
+            where=where,
+            expected="no negative weight and a positive sum; they are normalised",
+        )
     return np.array(weights) / sum(weights)
 
 
@@ -142,19 +169,24 @@ def _rotations(geometry: Geometry, where: str) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # about spglib's own error handling
         try:
-            found = spglib.get_symmetry_dataset((geometry.lattice, frac, geometry.charges),
-                                                symprec=TOLERANCE_BOHR)
+            found = spglib.get_symmetry_dataset(
+                (geometry.lattice, frac, geometry.charges), symprec=TOLERANCE_BOHR
+            )
         except spglib.SpglibError as error:
             found, reason = None, str(error)
     if found is None:
-        raise ConfigError(f"spglib cannot analyse the cell: {reason}", where=where,
-                          expected="a structure with a well-defined space group",
-                          remedy="set symmetry: time-reversal")
+        raise ConfigError(
+            f"spglib cannot analyse the cell: {reason}",
+            where=where,
+            expected="a structure with a well-defined space group",
+            remedy="set symmetry: time-reversal",
+        )
     return np.unique(found.rotations, axis=0)
 
 
-def _fold(points: np.ndarray, weights: np.ndarray,
-          operations: np.ndarray) -> list[tuple[tuple[float, float, float], float]]:
+def _fold(
+    points: np.ndarray, weights: np.ndarray, operations: np.ndarray
+) -> list[tuple[tuple[float, float, float], float]]:
     """Adds the weight of each point to the first equivalent one."""
     total: dict[tuple[int, ...], float] = {}
     name: dict[tuple[int, ...], np.ndarray] = {}

@@ -19,9 +19,15 @@ ANSAETZE: dict[str, Callable[..., Wavefunction]] = {
 """Name in `methods/*.yaml` -> factory."""
 
 
-def make_wavefunction(ansatz: AnsatzConfig, system: System, reference: Reference, *,
-                      complex_orbitals: bool, dtype: Any,
-                      reference_orbitals: Callable) -> Wavefunction:
+def make_wavefunction(
+    ansatz: AnsatzConfig,
+    system: System,
+    reference: Reference,
+    *,
+    complex_orbitals: bool,
+    dtype: Any,
+    reference_orbitals: Callable,
+) -> Wavefunction:
     """Returns the trial state a method asks for.
 
     Args:
@@ -37,7 +43,16 @@ def make_wavefunction(ansatz: AnsatzConfig, system: System, reference: Reference
         ConfigError: The name is not registered, or the section does not fit the ansatz.
     """
     if ansatz.name not in ANSAETZE:
-        raise ConfigError(f"unknown ansatz '{ansatz.name}'", where="section 'ansatz', key 'name'",
-                          expected=nearest(ansatz.name, ANSAETZE))
-    return ANSAETZE[ansatz.name](ansatz, system, reference, complex_orbitals=complex_orbitals,
-                                 dtype=dtype, reference_orbitals=reference_orbitals)
+        raise ConfigError(
+            f"unknown ansatz '{ansatz.name}'",
+            where="section 'ansatz', key 'name'",
+            expected=nearest(ansatz.name, ANSAETZE),
+        )
+    return ANSAETZE[ansatz.name](
+        ansatz,
+        system,
+        reference,
+        complex_orbitals=complex_orbitals,
+        dtype=dtype,
+        reference_orbitals=reference_orbitals,
+    )

@@ -66,8 +66,15 @@ class FermiNet(nn.Module):
         return one
 
 
-def make(config: AnsatzConfig, system: System, reference, *, complex_orbitals: bool, dtype,
-         reference_orbitals=None) -> Wavefunction:
+def make(
+    config: AnsatzConfig,
+    system: System,
+    reference,
+    *,
+    complex_orbitals: bool,
+    dtype,
+    reference_orbitals=None,
+) -> Wavefunction:
     """Returns the FermiNet of `config`; the mean field enters through its k-points alone."""
     del system, reference, reference_orbitals
     backbone = FermiNet(config.layers, config.width, config.pair_width, config.jastrow, dtype)

@@ -89,5 +89,5 @@ class SelfAttention(nn.Module):
     def _mix(self, query: Array, key: Array, value: Array) -> Array:
         shape = (*value.shape[:-1], self.heads, self.width // self.heads)
         query, key, heads = (y.reshape(shape) for y in (query, key, value))
-        weights = softmax(jnp.einsum("ihd,jhd->hij", query, key) / shape[-1]**0.5)
+        weights = softmax(jnp.einsum("ihd,jhd->hij", query, key) / shape[-1] ** 0.5)
         return jnp.einsum("hij,jhd->ihd", weights, heads).reshape(value.shape)

@@ -53,8 +53,9 @@ class Network(nn.Module):
         return matrices * jnp.exp(log_scale)[:, None]
 
 
-def network(backbone: nn.Module, config: AnsatzConfig, *, complex_orbitals: bool,
-            dtype) -> Wavefunction:
+def network(
+    backbone: nn.Module, config: AnsatzConfig, *, complex_orbitals: bool, dtype
+) -> Wavefunction:
     """Returns the wavefunction of a backbone; its parameters are a nested dict of arrays."""
     dtype = jnp.dtype(dtype)
     module = Network(backbone, config.determinants, config.jastrow, complex_orbitals, dtype)

@@ -35,8 +35,9 @@ class Orbitals(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, h: Array, walker: Array, system: System,
-                 reference: Reference) -> tuple[Array, Array]:
+    def __call__(
+        self, h: Array, walker: Array, system: System, reference: Reference
+    ) -> tuple[Array, Array]:
         """Returns the matrices without a factor per row, and that factor's logarithm.
 
         Args:
@@ -51,8 +52,10 @@ class Orbitals(nn.Module):
         n, decay, log_scale = len(walker), None, jnp.zeros(len(walker), walker.dtype)
         if centres(system).shape[0]:
             decay, log_scale = Decay(self.dtype, name="decay")(walker, system)
-        rows = [self._species(s.name, h[part], None if decay is None else decay[part], n, system)
-                for s, part in zip(system.species, species_slices(system), strict=True)]
+        rows = [
+            self._species(s.name, h[part], None if decay is None else decay[part], n, system)
+            for s, part in zip(system.species, species_slices(system), strict=True)
+        ]
         parts = jnp.concatenate(rows).transpose(1, 2, 0, 3)
         return self._matrices(parts, walker, system, reference), log_scale
 
@@ -64,8 +67,13 @@ class Orbitals(nn.Module):
         out = out.reshape(-1, parts, self.determinants, n)
         if decay is None:
             return out
-        envelope = Dense(size, self.dtype, bias=False, name=f"envelope_{name}",
-                         kernel=nn.initializers.constant(1 / EXPONENTS))
+        envelope = Dense(
+            size,
+            self.dtype,
+            bias=False,
+            name=f"envelope_{name}",
+            kernel=nn.initializers.constant(1 / EXPONENTS),
+        )
         return out * envelope(decay).reshape(-1, 1, self.determinants, n)
 
     def _matrices(self, parts: Array, walker: Array, system: System, reference: Reference) -> Array:
@@ -75,5 +83,6 @@ class Orbitals(nn.Module):
             return jax.lax.complex(parts[0], parts[1])
         angle = walker @ jnp.concatenate(reference.kpoints).astype(walker.dtype).T
         cosine, sine = jnp.cos(angle), jnp.sin(angle)
-        return jax.lax.complex(parts[0] * cosine - parts[1] * sine,
-                               parts[0] * sine + parts[1] * cosine)
+        return jax.lax.complex(
+            parts[0] * cosine - parts[1] * sine, parts[0] * sine + parts[1] * cosine
+        )

@@ -45,8 +45,15 @@ class Psiformer(nn.Module):
         return x
 
 
-def make(config: AnsatzConfig, system: System, reference, *, complex_orbitals: bool, dtype,
-         reference_orbitals=None) -> Wavefunction:
+def make(
+    config: AnsatzConfig,
+    system: System,
+    reference,
+    *,
+    complex_orbitals: bool,
+    dtype,
+    reference_orbitals=None,
+) -> Wavefunction:
     """Returns the Psiformer of `config`; the mean field enters through its k-points alone.
 
     Raises:
@@ -54,9 +61,11 @@ def make(config: AnsatzConfig, system: System, reference, *, complex_orbitals: b
     """
     del system, reference, reference_orbitals
     if config.width % config.heads:
-        raise ConfigError(f"width {config.width} does not split among {config.heads} heads",
-                          where="section 'ansatz', keys 'width' and 'heads'",
-                          expected="a width that is a multiple of heads",
-                          remedy=f"take width {config.heads * -(-config.width // config.heads)}")
+        raise ConfigError(
+            f"width {config.width} does not split among {config.heads} heads",
+            where="section 'ansatz', keys 'width' and 'heads'",
+            expected="a width that is a multiple of heads",
+            remedy=f"take width {config.heads * -(-config.width // config.heads)}",
+        )
     backbone = Psiformer(config.layers, config.width, config.heads, dtype)
     return network(backbone, config, complex_orbitals=complex_orbitals, dtype=dtype)

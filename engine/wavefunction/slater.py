@@ -11,8 +11,9 @@ from engine.wavefunction.determinant import log_sum_determinants, multiply
 from engine.wavefunction.features import species_slices
 
 
-def make(config, system, reference, *, complex_orbitals: bool, dtype,
-         reference_orbitals) -> Wavefunction:
+def make(
+    config, system, reference, *, complex_orbitals: bool, dtype, reference_orbitals
+) -> Wavefunction:
     """Returns psi = prod_s det phi^s_j(r_i).
 
     It has no parameters and nothing to pretrain; of `config` only the name matters, and psi is
@@ -33,8 +34,9 @@ def make(config, system, reference, *, complex_orbitals: bool, dtype,
         del params
         values = reference_orbitals(reference, walker, system)
         blocks = [phi[part] for phi, part in zip(values, species_slices(system), strict=True)]
-        return functools.reduce(multiply, (log_sum_determinants(_cast(b, walker)[None])
-                                           for b in blocks))
+        return functools.reduce(
+            multiply, (log_sum_determinants(_cast(b, walker)[None]) for b in blocks)
+        )
 
     return Wavefunction(init=lambda key, system, reference: {}, apply=apply, orbitals=None)
 

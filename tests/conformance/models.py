@@ -18,8 +18,7 @@ NUCLEI = np.array([[0.1, 0.2, 0.3], [1.2, -0.4, 2.0]])
 TWIST = (0.23, -0.37, 0.11)
 SMALL = AnsatzConfig(determinants=2, layers=2, width=8, pair_width=4, heads=2)
 BATCH = 32
-FAST_COMPILATION = {"xla_backend_optimization_level": 0,
-                    "xla_llvm_disable_expensive_passes": True}
+FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 WAVES = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1]])
 
 
@@ -51,9 +50,15 @@ MODELS = [(name, case) for name in ANSAETZE for case in CASES]
 def make_system(case):
     """Returns the system of a case, in double precision."""
     cell = Cell(jnp.asarray(LATTICE), True) if case.periodic else Cell.open()
-    charges = jnp.asarray([1.0, 3.0][:case.nuclei])
-    return System(cell, jnp.asarray(NUCLEI[:case.nuclei]), charges, jnp.asarray(case.twist),
-                  ("H", "Li")[:case.nuclei], case.species)
+    charges = jnp.asarray([1.0, 3.0][: case.nuclei])
+    return System(
+        cell,
+        jnp.asarray(NUCLEI[: case.nuclei]),
+        charges,
+        jnp.asarray(case.twist),
+        ("H", "Li")[: case.nuclei],
+        case.species,
+    )
 
 
 def make_reference(system, dtype=jnp.float64):
@@ -98,8 +103,12 @@ class Model:
         """Returns (LogPsi, its gradient in the walker, its gradient in the parameters)."""
         count = len(walkers)
         full = jnp.concatenate([walkers, jnp.repeat(walkers[-1:], BATCH - count, axis=0)])
-        out = self.program(self.params if params is None else params, full, system or self.system,
-                           reference or self.reference)
+        out = self.program(
+            self.params if params is None else params,
+            full,
+            system or self.system,
+            reference or self.reference,
+        )
         return jax.tree.map(lambda x: x[:count], out)
 
     def apply(self, walker):
@@ -131,8 +140,13 @@ def build(name, case, dtype):
     if case.complex_orbitals:
         reference = dataclasses.replace(reference, images=((0, 0, 0), (1, 0, 0)))
     wavefunction = make_wavefunction(
-        dataclasses.replace(SMALL, name=name), system, reference, dtype=dtype,
-        complex_orbitals=case.complex_orbitals, reference_orbitals=reference_orbitals)
+        dataclasses.replace(SMALL, name=name),
+        system,
+        reference,
+        dtype=dtype,
+        complex_orbitals=case.complex_orbitals,
+        reference_orbitals=reference_orbitals,
+    )
     return wavefunction, system, reference
 
 

@@ -88,8 +88,10 @@ def test_forward_laplacian_equals_the_trace_of_the_hessian(model, named):
     skip_repeated_operations(named)
 
     walker, step = model.walkers[0], 1e-4
-    compiled = jax.jit(lambda y: forward(lambda y: model.apply(y.reshape(-1, 3)), y),
-                       compiler_options=models.FAST_COMPILATION)
+    compiled = jax.jit(
+        lambda y: forward(lambda y: model.apply(y.reshape(-1, 3)), y),
+        compiler_options=models.FAST_COMPILATION,
+    )
     out = compiled(walker.reshape(-1))
     steps = step * jnp.eye(walker.size).reshape(-1, *walker.shape)
     sides = model.evaluate(jnp.concatenate([walker + steps, walker - steps]))[1]
@@ -172,16 +174,27 @@ def test_orbitals_are_the_matrices_of_the_determinants(model):
 def test_an_unknown_name_is_refused_with_the_nearest_one():
     system = models.make_system(CASES["open"])
     with pytest.raises(ConfigError, match="did you mean 'ferminet'"):
-        make_wavefunction(AnsatzConfig(name="fermynet"), system, models.make_reference(system),
-                          complex_orbitals=False, dtype=jnp.float64, reference_orbitals=None)
+        make_wavefunction(
+            AnsatzConfig(name="fermynet"),
+            system,
+            models.make_reference(system),
+            complex_orbitals=False,
+            dtype=jnp.float64,
+            reference_orbitals=None,
+        )
 
 
 def test_a_width_that_does_not_split_among_heads_is_refused():
     system = models.make_system(CASES["open"])
     with pytest.raises(ConfigError, match="take width 12"):
-        make_wavefunction(AnsatzConfig(name="psiformer", width=10, heads=4), system,
-                          models.make_reference(system), complex_orbitals=False,
-                          dtype=jnp.float64, reference_orbitals=None)
+        make_wavefunction(
+            AnsatzConfig(name="psiformer", width=10, heads=4),
+            system,
+            models.make_reference(system),
+            complex_orbitals=False,
+            dtype=jnp.float64,
+            reference_orbitals=None,
+        )
 
 
 def test_the_configuration_names_exactly_the_registered_ansaetze():

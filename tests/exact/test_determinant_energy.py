@@ -16,33 +16,56 @@ TWIST = (1 / 3, -1 / 4, 1 / 2)
 
 CASES = {
     "molecule": ({"structure": H2, "mean_field": {"basis": "cc-pvdz"}}, (0, 0, 0)),
-    "triplet": ({"structure": H2, "spin": 2, "mean_field": {"basis": "6-31g", "method": "uhf"}}, (0, 0, 0)),
+    "triplet": (
+        {"structure": H2, "spin": 2, "mean_field": {"basis": "6-31g", "method": "uhf"}},
+        (0, 0, 0),
+    ),
     "crystal at Gamma": ({"structure": CRYSTAL, "mean_field": {"basis": "6-31g"}}, (0, 0, 0)),
     "crystal at a twist": ({"structure": CRYSTAL, "mean_field": {"basis": "6-31g"}}, TWIST),
-    "supercell at a twist": ({"structure": CRYSTAL, "supercell": [[1, 1, 0], [0, 1, 0], [0, 0, 1]],
-                              "mean_field": {"basis": "sto-3g"}}, TWIST),
-    "two cells at a twist": ({"structure": CRYSTAL, "supercell": [2, 1, 1],
-                              "mean_field": {"basis": "sto-3g"}}, TWIST),
+    "supercell at a twist": (
+        {
+            "structure": CRYSTAL,
+            "supercell": [[1, 1, 0], [0, 1, 0], [0, 0, 1]],
+            "mean_field": {"basis": "sto-3g"},
+        },
+        TWIST,
+    ),
+    "two cells at a twist": (
+        {"structure": CRYSTAL, "supercell": [2, 1, 1], "mean_field": {"basis": "sto-3g"}},
+        TWIST,
+    ),
 }
 SLOW = {
     "LiH crystal at Gamma": ({"structure": LIH, "mean_field": {"basis": "6-31g"}}, (0, 0, 0)),
     "LiH crystal at a twist": ({"structure": LIH, "mean_field": {"basis": "6-31g"}}, TWIST),
-    "open-shell molecule": ({"structure": {"kind": "atoms", "species": ["Li"], "positions_bohr": [[0, 0, 0]]},
-                             "spin": 1, "mean_field": {"basis": "cc-pvdz", "method": "uhf"}}, (0, 0, 0)),
+    "open-shell molecule": (
+        {
+            "structure": {"kind": "atoms", "species": ["Li"], "positions_bohr": [[0, 0, 0]]},
+            "spin": 1,
+            "mean_field": {"basis": "cc-pvdz", "method": "uhf"},
+        },
+        (0, 0, 0),
+    ),
 }
 
 
 def method(walkers, steps):
-    return {"ansatz": {"name": "slater"}, "precision": "float64",
-            "sampler": {"walkers": walkers, "moves": 8, "equilibration": 60},
-            "pretrain": {"steps": 0}, "vmc": {"steps": 0},
-            "evaluate": {"min_steps": steps, "max_steps": steps}}
+    return {
+        "ansatz": {"name": "slater"},
+        "precision": "float64",
+        "sampler": {"walkers": walkers, "moves": 8, "equilibration": 60},
+        "pretrain": {"steps": 0},
+        "vmc": {"steps": 0},
+        "evaluate": {"min_steps": steps, "max_steps": steps},
+    }
 
 
 def difference(tmp_path, case, walkers, steps):
     """Returns (VMC - mean field, error), hartree per simulation cell, and the result."""
     material, twist = case
-    periodic = material["structure"].get("lattice_bohr") or material["structure"]["kind"] == "prototype"
+    periodic = (
+        material["structure"].get("lattice_bohr") or material["structure"]["kind"] == "prototype"
+    )
     run = sections(material, method(walkers, steps), twist, "complex" if periodic else "real")
     result = stages(tmp_path, run)
     return result["energy_ha"] - result["mean_field_ha"], result["error_ha"], result
@@ -54,7 +77,9 @@ def test_determinant_has_the_mean_field_energy(tmp_path, name):
     assert error < 4e-3
     assert abs(gap) < 3.5 * error
     assert abs(result["imag_ha"]) < 10 * error
-    assert result["kinetic_ha"] + result["potential_ha"] == pytest.approx(result["energy_ha"], abs=1e-9)
+    assert result["kinetic_ha"] + result["potential_ha"] == pytest.approx(
+        result["energy_ha"], abs=1e-9
+    )
 
 
 @pytest.mark.slow

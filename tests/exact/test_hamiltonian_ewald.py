@@ -19,9 +19,14 @@ SKEWED = np.array([[1.0, 0, 0], [3, 1, 0], [-2, 4, 1]]) @ TRICLINIC
 
 
 def crystal(lattice, species, charges=(), positions=()):
-    return System(Cell(jnp.asarray(lattice, float), True),
-                  jnp.asarray(positions, float).reshape(-1, 3), jnp.asarray(charges, float),
-                  jnp.zeros(3), ("X",) * len(charges), species)
+    return System(
+        Cell(jnp.asarray(lattice, float), True),
+        jnp.asarray(positions, float).reshape(-1, 3),
+        jnp.asarray(charges, float),
+        jnp.zeros(3),
+        ("X",) * len(charges),
+        species,
+    )
 
 
 def total(system, walker, tolerance=1e-10):
@@ -55,9 +60,11 @@ def mixture(lattice, seed=0):
     return crystal(lattice, species, z, nuclei), r, np.array([-1, -1, 1, *z])
 
 
-@pytest.mark.parametrize(("lattice", "distance", "madelung"), [
-    (2 * FCC, 1.0, -1.7475645946), (np.eye(3), np.sqrt(3) / 2, -1.7626747731)],
-    ids=["NaCl", "CsCl"])
+@pytest.mark.parametrize(
+    ("lattice", "distance", "madelung"),
+    [(2 * FCC, 1.0, -1.7475645946), (np.eye(3), np.sqrt(3) / 2, -1.7626747731)],
+    ids=["NaCl", "CsCl"],
+)
 def test_madelung_constants(lattice, distance, madelung):
     centre = 0.5 * np.sum(lattice, axis=0)
     nuclei = crystal(lattice, (), [1.0, -1.0], [[0, 0, 0], centre])
@@ -70,8 +77,11 @@ def test_madelung_constants(lattice, distance, madelung):
     assert total(pair, both) * distance == pytest.approx(madelung, abs=2e-10)
 
 
-@pytest.mark.parametrize(("lattice", "value"), [
-    (np.eye(3), -2.837297), (BCC, -2.888462), (FCC, -2.888282)], ids=["sc", "bcc", "fcc"])
+@pytest.mark.parametrize(
+    ("lattice", "value"),
+    [(np.eye(3), -2.837297), (BCC, -2.888462), (FCC, -2.888282)],
+    ids=["sc", "bcc", "fcc"],
+)
 @pytest.mark.parametrize("scale", [1.0, 7.3])
 def test_charge_in_its_own_background(lattice, value, scale):
     system = crystal(scale * lattice, electrons(1, 0))
@@ -101,8 +111,13 @@ def test_parts_are_the_energies_of_their_charges():
 def test_pyscf_nuclear_energy():
     gto = pytest.importorskip("pyscf.pbc.gto")
     nuclei = np.array([[0.1, 0.2, 0.3], [1.5, 2.2, 1.7]])
-    cell = gto.M(a=TRICLINIC, atom=[("Li", nuclei[0]), ("H", nuclei[1])], unit="B",
-                 basis={"Li": "sto-3g", "H": "sto-3g"}, verbose=0)
+    cell = gto.M(
+        a=TRICLINIC,
+        atom=[("Li", nuclei[0]), ("H", nuclei[1])],
+        unit="B",
+        basis={"Li": "sto-3g", "H": "sto-3g"},
+        verbose=0,
+    )
     system = crystal(TRICLINIC, (), [3.0, 1.0], nuclei)
     assert total(system, np.zeros((0, 3))) == pytest.approx(cell.ewald(), abs=1e-7)
 
@@ -124,8 +139,10 @@ def test_elongated_cell_of_a_chain_in_vacuum():
 def textbook_elongated(lattice, r, q, alpha=0.2, shells=((4, 1, 1), (3, 36, 36))):
     """As `textbook` for neutral cells, over boxes instead of cubes."""
     volume, recip = abs(np.linalg.det(lattice)), 2 * np.pi * np.linalg.inv(lattice).T
-    real, reciprocal = (np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in s), indexing="ij"),
-                                 -1).reshape(-1, 3) for s in shells)
+    real, reciprocal = (
+        np.stack(np.meshgrid(*(np.arange(-m, m + 1) for m in s), indexing="ij"), -1).reshape(-1, 3)
+        for s in shells
+    )
     d = r[:, None] - r
     d = d - np.round(d @ np.linalg.inv(lattice)) @ lattice
     d = np.linalg.norm(d[..., None, :] + real @ lattice, axis=-1)

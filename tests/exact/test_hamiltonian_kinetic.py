@@ -19,8 +19,14 @@ ROUTES = ("forward", "loop")
 
 
 def molecule(species, charges=(), positions=()):
-    return System(Cell.open(), jnp.asarray(positions, float).reshape(-1, 3),
-                  jnp.asarray(charges, float), jnp.zeros(3), ("X",) * len(charges), species)
+    return System(
+        Cell.open(),
+        jnp.asarray(positions, float).reshape(-1, 3),
+        jnp.asarray(charges, float),
+        jnp.zeros(3),
+        ("X",) * len(charges),
+        species,
+    )
 
 
 def local_energies(system, log_psi, walkers, route, extra=()):
@@ -41,7 +47,7 @@ def test_one_electron_ion_has_constant_local_energy(route, z):
     nucleus = jnp.array([0.3, -0.2, 0.5])
     psi = lambda r: LogPsi(-z * jnp.linalg.norm(r[0] - nucleus), jnp.zeros(()))
     e = local_energies(molecule(electrons(1, 0), [z], nucleus), psi, walkers(0, 1), route)
-    np.testing.assert_allclose(e.real, -z**2 / 2, atol=1e-10)
+    np.testing.assert_allclose(e.real, -(z**2) / 2, atol=1e-10)
     np.testing.assert_array_equal(e.imag, 0.0)
 
 
@@ -71,8 +77,13 @@ def test_harmonic_electrons(route):
     dot = potential(make_harmonic(0.5))
     e = local_energies(molecule(electrons(1, 1)), psi, walkers(3, 2), route, (dot,))
     np.testing.assert_allclose(e.real, 2.0, atol=1e-10)
-    assert set(e.parts) == {"kinetic", "potential_ee", "potential_en", "potential_nn",
-                            "potential_external"}
+    assert set(e.parts) == {
+        "kinetic",
+        "potential_ee",
+        "potential_en",
+        "potential_nn",
+        "potential_external",
+    }
     np.testing.assert_allclose(sum(e.parts.values()), e.real, rtol=1e-13)
 
 
@@ -128,15 +139,17 @@ def test_complex_kinetic_energy_is_minus_half_laplacian_of_psi_over_psi(route):
 @pytest.mark.parametrize("route", ROUTES)
 def test_real_psi_with_a_sign_and_float32_walkers(route):
     def psi(r):  # a p state: the sign changes across a plane
-        return LogPsi(jnp.log(jnp.abs(r[0, 2])) - jnp.sum(r**2) / 2,
-                      jnp.where(r[0, 2] < 0, jnp.pi, 0.0))
+        return LogPsi(
+            jnp.log(jnp.abs(r[0, 2])) - jnp.sum(r**2) / 2, jnp.where(r[0, 2] < 0, jnp.pi, 0.0)
+        )
 
     system = molecule(electrons(1, 0))
     r = walkers(6, 1).astype(jnp.float32)
     t = jax.vmap(lambda w: make_kinetic(route)(psi, w, system)["kinetic"])(r)
     assert t.dtype == jnp.complex128
-    np.testing.assert_allclose(t.real, 2.5 - 0.5 * np.sum(np.asarray(r) ** 2, axis=(1, 2)),
-                               rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        t.real, 2.5 - 0.5 * np.sum(np.asarray(r) ** 2, axis=(1, 2)), rtol=1e-4, atol=1e-4
+    )
     np.testing.assert_array_equal(t.imag, 0.0)
 
 

@@ -11,8 +11,11 @@ from engine.system.geometry import Geometry
 from engine.system.supercell import expand
 
 ONE = np.eye(3, dtype=int)
-H2 = Geometry(("H", "H"), np.array([[0.2, 0.0, 0.1], [1.6, 0.3, 0.1]]),
-              np.array([[5.0, 0.0, 0.0], [1.0, 4.5, 0.0], [0.5, 0.7, 5.5]]))
+H2 = Geometry(
+    ("H", "H"),
+    np.array([[0.2, 0.0, 0.1], [1.6, 0.3, 0.1]]),
+    np.array([[5.0, 0.0, 0.0], [1.0, 4.5, 0.0], [0.5, 0.7, 5.5]]),
+)
 CHAIN = Geometry(("H", "H"), np.array([[0.0, 10, 10], [1.8, 10, 10]]), np.diag([3.6, 20.0, 20.0]))
 STO = MeanFieldConfig(basis="sto-3g", integrals="gdf")
 
@@ -34,16 +37,25 @@ def test_folded_kpoints_give_the_energy_of_the_supercell(S):
 def test_kohn_sham_and_hartree_fock_agree_where_they_must():
     """RKS with exact exchange alone is RHF."""
     hf = solve(H2, ONE, 1, 1, 0, np.array([0.25, 0.5, 0.0]), STO)
-    ks = solve(H2, ONE, 1, 1, 0, np.array([0.25, 0.5, 0.0]),
-               MeanFieldConfig(basis="sto-3g", integrals="gdf", method="rks", functional="hf"))
+    ks = solve(
+        H2,
+        ONE,
+        1,
+        1,
+        0,
+        np.array([0.25, 0.5, 0.0]),
+        MeanFieldConfig(basis="sto-3g", integrals="gdf", method="rks", functional="hf"),
+    )
     assert ks.total == pytest.approx(hf.total, abs=1e-7)
 
 
 def test_equivalent_twists_have_equal_energy():
     """E(theta) = E(-theta) = E(theta + 1)."""
     S = np.diag([2, 1, 1])
-    energies = [solve(H2, S, 2, 2, 0, np.array(t), STO).total
-                for t in ([0.25, 0.5, 0.0], [-0.25, -0.5, 0.0], [1.25, 0.5, 0.0])]
+    energies = [
+        solve(H2, S, 2, 2, 0, np.array(t), STO).total
+        for t in ([0.25, 0.5, 0.0], [-0.25, -0.5, 0.0], [1.25, 0.5, 0.0])
+    ]
     assert energies == pytest.approx([energies[0]] * 3, abs=1e-7)
 
 
@@ -59,8 +71,15 @@ def test_atoms(symbols, spin, method, energy):
     """cc-pVDZ energies of He and H (EMSL/NIST tables); Li: ROHF lies above UHF."""
     atom = Geometry(symbols, np.zeros((1, 3)))
     n = int(atom.charges.sum())
-    found = solve(atom, ONE, (n + spin) // 2, (n - spin) // 2, 0, np.zeros(3),
-                  MeanFieldConfig(basis="cc-pvdz", method=method))
+    found = solve(
+        atom,
+        ONE,
+        (n + spin) // 2,
+        (n - spin) // 2,
+        0,
+        np.zeros(3),
+        MeanFieldConfig(basis="cc-pvdz", method=method),
+    )
     if energy is None:
         uhf = solve(atom, ONE, 2, 1, 0, np.zeros(3), MeanFieldConfig(basis="cc-pvdz", method="uhf"))
         assert 0 <= found.total - uhf.total < 1e-3
@@ -102,13 +121,27 @@ def test_polarised_crystal_with_an_odd_electron_per_cell():
 def test_second_order_solver_finds_the_same_state():
     S = np.diag([2, 1, 1])
     first = solve(H2, S, 2, 2, 0, np.array([0.25, 0, 0]), STO)
-    second = solve(H2, S, 2, 2, 0, np.array([0.25, 0, 0]),
-                   MeanFieldConfig(basis="sto-3g", integrals="gdf", newton=True))
+    second = solve(
+        H2,
+        S,
+        2,
+        2,
+        0,
+        np.array([0.25, 0, 0]),
+        MeanFieldConfig(basis="sto-3g", integrals="gdf", newton=True),
+    )
     assert second.total == pytest.approx(first.total, abs=1e-7)
 
 
 def test_failed_diis_is_rescued_and_said(caplog):
     with caplog.at_level(logging.WARNING):
-        found = solve(H2, ONE, 1, 1, 0, np.zeros(3),
-                      MeanFieldConfig(basis="6-31g", integrals="gdf", max_cycles=3))
+        found = solve(
+            H2,
+            ONE,
+            1,
+            1,
+            0,
+            np.zeros(3),
+            MeanFieldConfig(basis="6-31g", integrals="gdf", max_cycles=3),
+        )
     assert found.converged and "second-order" in caplog.text

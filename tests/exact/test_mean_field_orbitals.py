@@ -16,10 +16,16 @@ from engine.system.supercell import expand
 from engine.system.system import System, electrons
 
 A_LIH = 7.6
-LIH = Geometry(("Li", "H"), np.array([[0.3, 0.1, 0.0], [0.3 + A_LIH / 2, 0.1, 0.0]]),
-               A_LIH / 2 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]]))
-H2 = Geometry(("H", "H"), np.array([[0.2, 0.0, 0.1], [1.6, 0.3, 0.1]]),
-              np.array([[5.0, 0.0, 0.0], [1.0, 4.5, 0.0], [0.5, 0.7, 5.5]]))
+LIH = Geometry(
+    ("Li", "H"),
+    np.array([[0.3, 0.1, 0.0], [0.3 + A_LIH / 2, 0.1, 0.0]]),
+    A_LIH / 2 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]]),
+)
+H2 = Geometry(
+    ("H", "H"),
+    np.array([[0.2, 0.0, 0.1], [1.6, 0.3, 0.1]]),
+    np.array([[5.0, 0.0, 0.0], [1.0, 4.5, 0.0], [0.5, 0.7, 5.5]]),
+)
 DOUBLE = np.diag([2, 1, 1])
 
 
@@ -41,13 +47,23 @@ def pyscf_orbitals(mean_field, geometry, points, basis):
 
     PySCF truncates its lattice sums for points in the first cell, so they are moved there.
     """
-    cell = pbc_gto.M(atom=list(zip(geometry.symbols, mean_field.positions.tolist(), strict=True)),
-                     a=geometry.lattice, unit="B", basis=basis, verbose=0, precision=1e-12)
+    cell = pbc_gto.M(
+        atom=list(zip(geometry.symbols, mean_field.positions.tolist(), strict=True)),
+        a=geometry.lattice,
+        unit="B",
+        basis=basis,
+        verbose=0,
+        precision=1e-12,
+    )
     moves = np.floor(points @ np.linalg.inv(geometry.lattice)) @ geometry.lattice
     values = cell.pbc_eval_gto("GTOval_sph", points - moves, kpts=mean_field.kpoints)
     phases = np.exp(1j * mean_field.kpoints @ moves.T)[:, :, None]
-    occupied = [p * v @ c[:, o > 0] for p, v, c, o in
-                zip(phases, values, mean_field.coeff[0], mean_field.occupation[0], strict=True)]
+    occupied = [
+        p * v @ c[:, o > 0]
+        for p, v, c, o in zip(
+            phases, values, mean_field.coeff[0], mean_field.occupation[0], strict=True
+        )
+    ]
     return np.concatenate(occupied, axis=1) / np.sqrt(mean_field.n_cells)
 
 
@@ -59,12 +75,16 @@ def points_around(system, n=12):
 @pytest.fixture(scope="module")
 def lih():
     twist = np.array([1 / 3, -0.25, 0.375])
-    options = MeanFieldConfig(basis="6-31g", integrals="gdf", convergence_ha=1e-5,
-                              auxiliary_basis="def2-svp-jkfit")
+    options = MeanFieldConfig(
+        basis="6-31g", integrals="gdf", convergence_ha=1e-5, auxiliary_basis="def2-svp-jkfit"
+    )
     mean_field = solve(LIH, DOUBLE, 4, 4, 0, twist, options)
     system = simulation(LIH, DOUBLE, twist, 4, 4)
-    return mean_field, system, make_reference(mean_field, system, DOUBLE, complex_orbitals=True,
-                                              dtype=jnp.float64)
+    return (
+        mean_field,
+        system,
+        make_reference(mean_field, system, DOUBLE, complex_orbitals=True, dtype=jnp.float64),
+    )
 
 
 def test_lih_at_a_generic_twist_agrees_with_pyscf(lih):
@@ -126,8 +146,9 @@ def test_open_molecule_agrees_with_pyscf():
     from pyscf import gto
 
     molecule = Geometry(("O", "H", "H"), np.array([[0, 0, 0.2], [0, 1.43, 1.1], [0.1, -1.43, 1.1]]))
-    mean_field = solve(molecule, np.eye(3, dtype=int), 5, 5, 0, np.zeros(3),
-                       MeanFieldConfig(basis="cc-pvtz"))
+    mean_field = solve(
+        molecule, np.eye(3, dtype=int), 5, 5, 0, np.zeros(3), MeanFieldConfig(basis="cc-pvtz")
+    )
     system = simulation(molecule, np.eye(3, dtype=int), np.zeros(3), 5, 5)
     reference = make_reference(
         mean_field, system, np.eye(3), complex_orbitals=False, dtype=jnp.float64
@@ -150,8 +171,15 @@ def test_vacuum_may_be_shorter_in_the_mean_field():
         ("H", "H"), np.array([[0.0, 39.0, -0.5], [1.8, 0.5, 0.7]]), np.diag([3.6, 40.0, 40.0])
     )
     twist = np.array([0.2, 0.0, 0.0])
-    mean_field = solve(chain, DOUBLE, 2, 2, 0, twist,
-                       MeanFieldConfig(basis="sto-3g", vacuum_bohr=16.0, integrals="gdf"))
+    mean_field = solve(
+        chain,
+        DOUBLE,
+        2,
+        2,
+        0,
+        twist,
+        MeanFieldConfig(basis="sto-3g", vacuum_bohr=16.0, integrals="gdf"),
+    )
     np.testing.assert_allclose(np.diag(mean_field.lattice), [3.6, 16.0, 16.0])
     distance = np.linalg.norm(mean_field.positions[1] - mean_field.positions[0])
     assert distance == pytest.approx(np.linalg.norm([1.8, 1.5, 1.2]))
@@ -164,8 +192,9 @@ def test_vacuum_may_be_shorter_in_the_mean_field():
         near - chain.positions[0] + mean_field.positions[0],
         "sto-3g",
     )
-    np.testing.assert_allclose(evaluate_orbitals(reference, jnp.asarray(near), system)[0], expected,
-                               atol=1e-6)
+    np.testing.assert_allclose(
+        evaluate_orbitals(reference, jnp.asarray(near), system)[0], expected, atol=1e-6
+    )
 
 
 def test_sampling_is_a_regular_mesh_of_the_same_lattice():

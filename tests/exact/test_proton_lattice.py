@@ -49,8 +49,11 @@ def exact_energy(twist):
 
 
 def material(basis):
-    return {"structure": {"kind": "prototype", "prototype": "sc", "species": ["H"], "a_bohr": A},
-            "spin": 1, "mean_field": {"method": "uhf", "basis": basis}}
+    return {
+        "structure": {"kind": "prototype", "prototype": "sc", "species": ["H"], "a_bohr": A},
+        "spin": 1,
+        "mean_field": {"method": "uhf", "basis": basis},
+    }
 
 
 @pytest.mark.parametrize("twist", TWISTS)
@@ -63,9 +66,14 @@ def test_extrapolation_is_converged(twist):
 
 @pytest.mark.parametrize("twist", TWISTS)
 def test_determinant_of_the_mean_field_is_above_and_near(tmp_path, twist):
-    method = {"ansatz": {"name": "slater"}, "precision": "float64",
-              "sampler": {"walkers": 1000, "moves": 8}, "pretrain": {"steps": 0}, "vmc": {"steps": 0},
-              "evaluate": {"min_steps": 200, "max_steps": 200}}
+    method = {
+        "ansatz": {"name": "slater"},
+        "precision": "float64",
+        "sampler": {"walkers": 1000, "moves": 8},
+        "pretrain": {"steps": 0},
+        "vmc": {"steps": 0},
+        "evaluate": {"min_steps": 200, "max_steps": 200},
+    }
     result = stages(tmp_path, sections(material("cc-pvtz"), method, twist, "complex"))
     exact = exact_energy(twist)
     assert abs(result["energy_ha"] - result["mean_field_ha"]) < 3.5 * result["error_ha"] + 5e-4
@@ -75,10 +83,14 @@ def test_determinant_of_the_mean_field_is_above_and_near(tmp_path, twist):
 @pytest.mark.slow
 @pytest.mark.parametrize("twist", TWISTS)
 def test_network_reaches_the_exact_energy(tmp_path, twist):
-    method = {"ansatz": {"name": "ferminet", "layers": 2, "width": 32, "determinants": 2},
-              "sampler": {"walkers": 512}, "pretrain": {"steps": 500}, "vmc": {"steps": 600},
-              "optimizer": {"decay_steps": 300},
-              "evaluate": {"target_error_ha_per_cell": 5e-5, "max_steps": 4000}}
+    method = {
+        "ansatz": {"name": "ferminet", "layers": 2, "width": 32, "determinants": 2},
+        "sampler": {"walkers": 512},
+        "pretrain": {"steps": 500},
+        "vmc": {"steps": 600},
+        "optimizer": {"decay_steps": 300},
+        "evaluate": {"target_error_ha_per_cell": 5e-5, "max_steps": 4000},
+    }
     result = stages(tmp_path, sections(material("cc-pvdz"), method, twist, TWISTS[twist]))
     assert result["converged"]
     assert abs(result["energy_ha"] - exact_energy(twist)) < 3 * result["error_ha"] + 2e-4

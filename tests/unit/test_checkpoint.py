@@ -8,8 +8,10 @@ from engine.errors import DataError
 from engine.io import checkpoint, hdf5
 from engine.sampler.metropolis import MetropolisState
 
-TREE = ({"Dense_0": {"kernel": jnp.ones((2, 3), jnp.float32)}},
-        MetropolisState(jnp.zeros((4, 2, 3)), jnp.asarray(0.3, jnp.float32)))
+TREE = (
+    {"Dense_0": {"kernel": jnp.ones((2, 3), jnp.float32)}},
+    MetropolisState(jnp.zeros((4, 2, 3)), jnp.asarray(0.3, jnp.float32)),
+)
 
 
 def test_tree_round_trip_keeps_values_and_types():

@@ -12,8 +12,14 @@ LATTICE = jnp.asarray([[5.0, 0.0, 0.0], [1.0, 6.0, 0.0], [0.0, 0.5, 7.0]])
 
 
 def _system(cell):
-    return System(cell, jnp.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.0]]), jnp.array([1.0, 3.0]),
-                  jnp.zeros(3), ("H", "Li"), electrons(2, 2))
+    return System(
+        cell,
+        jnp.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.0]]),
+        jnp.array([1.0, 3.0]),
+        jnp.zeros(3),
+        ("H", "Li"),
+        electrons(2, 2),
+    )
 
 
 def _decay(walker, system):

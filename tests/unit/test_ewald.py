@@ -20,8 +20,14 @@ HEXAGONAL = np.array([[4.6, 0, 0], [-2.3, 2.3 * np.sqrt(3), 0], [0, 0, 40.0]])
 
 def hydrogen(lattice):
     lattice = jnp.asarray(lattice, float)
-    return System(Cell(lattice, True), jnp.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.7]]) @ lattice,
-                  jnp.ones(2), jnp.zeros(3), ("H", "H"), electrons(1, 1))
+    return System(
+        Cell(lattice, True),
+        jnp.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.7]]) @ lattice,
+        jnp.ones(2),
+        jnp.zeros(3),
+        ("H", "H"),
+        electrons(1, 1),
+    )
 
 
 def strained(system, strain):

@@ -15,8 +15,14 @@ LATTICE = np.array([[7.2, 0.0, 0.0], [1.5, 6.0, 0.3], [-0.7, 2.0, 100.0]])
 def _system(positions, *, periodic=True, species=None):
     cell = Cell(jnp.asarray(LATTICE), True) if periodic else Cell.open()
     positions = jnp.asarray(positions, float).reshape(-1, 3)
-    return System(cell, positions, jnp.ones(len(positions)), jnp.zeros(3), ("H",) * len(positions),
-                  species or electrons(2, 1))
+    return System(
+        cell,
+        positions,
+        jnp.ones(len(positions)),
+        jnp.zeros(3),
+        ("H",) * len(positions),
+        species or electrons(2, 1),
+    )
 
 
 def test_the_distance_is_the_tri_metric():
@@ -32,8 +38,9 @@ def test_the_distance_is_the_tri_metric():
 def test_the_distance_is_the_length_up_to_third_order():
     direction = np.array([0.6, -0.48, 0.64])
     for step in (1e-2, 1e-3):
-        _, squared = features.separation(jnp.asarray(step * direction),
-                                         Cell(jnp.asarray(LATTICE), True))
+        _, squared = features.separation(
+            jnp.asarray(step * direction), Cell(jnp.asarray(LATTICE), True)
+        )
         assert abs(float(jnp.sqrt(squared)) / step - 1) < 0.1 * step**2
 
 
@@ -42,9 +49,11 @@ def test_features_do_not_see_lattice_translations_of_one_particle(translation):
     walker = jnp.asarray(np.random.default_rng(0).uniform(-3, 3, (3, 3)))
     moved = walker.at[1].add(np.array(translation) @ LATTICE)
     for system in (_system([[0.3, 0.1, 0.2], [2.0, 1.0, 50.0]]), _system([])):
-        for f in (lambda x, s=system: features.one_body(x, s, anchored=True),
-                  lambda x, s=system: features.pairs(x, s, smooth=True),
-                  lambda x, s=system: features.pairs(x, s, smooth=False)):
+        for f in (
+            lambda x, s=system: features.one_body(x, s, anchored=True),
+            lambda x, s=system: features.pairs(x, s, smooth=True),
+            lambda x, s=system: features.pairs(x, s, smooth=False),
+        ):
             np.testing.assert_allclose(f(walker), f(moved), atol=1e-11)
 
 
@@ -73,8 +82,11 @@ def test_pair_features_differentiate_twice_at_the_self_pairs(periodic, smooth):
 
 def test_smooth_pair_features_have_no_kink_and_the_distance_has_one():
     system = _system([[0.0, 0.0, 0.0]], species=electrons(2, 0))
-    slope = jax.grad(lambda t, smooth: features.pairs(
-        jnp.stack([jnp.zeros(3), t * jnp.array([0.6, 0.8, 0.0])]), system, smooth=smooth)[0, 1, -1])
+    slope = jax.grad(
+        lambda t, smooth: features.pairs(
+            jnp.stack([jnp.zeros(3), t * jnp.array([0.6, 0.8, 0.0])]), system, smooth=smooth
+        )[0, 1, -1]
+    )
     np.testing.assert_allclose(slope(1e-6, True), 0, atol=1e-5)
     np.testing.assert_allclose(slope(1e-6, False), 1, atol=1e-5)
 
@@ -82,6 +94,8 @@ def test_smooth_pair_features_have_no_kink_and_the_distance_has_one():
 def test_a_vacuum_of_100_bohr_stays_of_order_one():
     walker = jnp.array([[0.0, 0.0, 49.0], [1.0, 0.0, -30.0], [0.0, 2.0, 0.0]])
     system = _system([[0.3, 0.1, 0.2]])
-    seen = (features.one_body(walker, system, anchored=True),
-            features.pairs(walker, system, smooth=True))
+    seen = (
+        features.one_body(walker, system, anchored=True),
+        features.pairs(walker, system, smooth=True),
+    )
     assert max(float(jnp.abs(f).max()) for f in seen) < 6

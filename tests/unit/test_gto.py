@@ -16,7 +16,8 @@ def basis_of(mol, dtype=jnp.float64) -> Basis:
         exponents=tuple(jnp.asarray(mol.bas_exp(i), dtype) for i in shells),
         coefficients=tuple(jnp.asarray(mol._libcint_ctr_coeff(i), dtype) for i in shells),
         atoms=tuple(int(mol.bas_atom(i)) for i in shells),
-        angular=tuple(int(mol.bas_angular(i)) for i in shells))
+        angular=tuple(int(mol.bas_angular(i)) for i in shells),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -34,9 +34,16 @@ def _slope(system, i, j, step=1e-6):
 
 
 @pytest.mark.parametrize("periodic", [False, True])
-@pytest.mark.parametrize(("species", "i", "j", "cusp"), [
-    (electrons(2, 1), 0, 1, 1 / 4), (electrons(2, 1), 0, 2, 1 / 2), (POSITRON, 0, 3, -1 / 2),
-    (POSITRON, 2, 3, -1 / 2), (MUON, 0, 1, 206.768 / 207.768)])
+@pytest.mark.parametrize(
+    ("species", "i", "j", "cusp"),
+    [
+        (electrons(2, 1), 0, 1, 1 / 4),
+        (electrons(2, 1), 0, 2, 1 / 2),
+        (POSITRON, 0, 3, -1 / 2),
+        (POSITRON, 2, 3, -1 / 2),
+        (MUON, 0, 1, 206.768 / 207.768),
+    ],
+)
 def test_cusps(species, i, j, cusp, periodic):
     np.testing.assert_allclose(_slope(_system(species, periodic=periodic), i, j), cusp, atol=1e-5)
 

@@ -24,8 +24,16 @@ def advance(state, step):
 
 
 def plan(folder: Path, steps=50, advance=advance, check=lambda columns, step: None, **changes):
-    settings = {"name": "walk", "steps": steps, "save_every": 20, "folder": folder, "fingerprint": "f",
-                "prepare": lambda state: state, "advance": advance, "check": check} | changes
+    settings = {
+        "name": "walk",
+        "steps": steps,
+        "save_every": 20,
+        "folder": folder,
+        "fingerprint": "f",
+        "prepare": lambda state: state,
+        "advance": advance,
+        "check": check,
+    } | changes
     return loop.Plan(**settings)
 
 
@@ -75,8 +83,10 @@ def test_nan_stops_the_stage_and_names_the_last_good_state(tmp_path):
     assert (tmp_path / "step-000000020.h5").exists()
 
 
-@pytest.mark.parametrize(("energy", "variance", "text"),
-                         [(-40.0, 1.0, "runaway"), (-1.0, 0.0, "variance"), (-1.0, np.inf, "not finite")])
+@pytest.mark.parametrize(
+    ("energy", "variance", "text"),
+    [(-40.0, 1.0, "runaway"), (-1.0, 0.0, "variance"), (-1.0, np.inf, "not finite")],
+)
 def test_unhealthy_energies(energy, variance, text):
     columns = {"energy_ha": np.full(10, energy), "variance_ha2": np.full(10, variance)}
     with pytest.raises(NumericalError, match=text):

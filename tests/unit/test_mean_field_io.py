@@ -13,9 +13,11 @@ from engine.io.mean_field import KIND, MeanField, Shell, read_mean_field, write_
 
 def example(**changes) -> MeanField:
     rng = np.random.default_rng(0)
-    shells = (Shell(0, 0, np.array([3.0, 0.5]), rng.normal(size=(2, 2))),
-              Shell(0, 1, np.array([0.7]), rng.normal(size=(1, 1))),
-              Shell(1, 0, np.array([9.0, 1.0, 0.2]), rng.normal(size=(3, 1))))
+    shells = (
+        Shell(0, 0, np.array([3.0, 0.5]), rng.normal(size=(2, 2))),
+        Shell(0, 1, np.array([0.7]), rng.normal(size=(1, 1))),
+        Shell(1, 0, np.array([9.0, 1.0, 0.2]), rng.normal(size=(3, 1))),
+    )
     coeff = rng.normal(size=(2, 3, 6, 5)) + 1j * rng.normal(size=(2, 3, 6, 5))
     energy = rng.normal(size=(2, 3, 5))
     energy[0, 1, 4] = np.inf
@@ -71,9 +73,15 @@ def test_units_and_fingerprint_are_in_the_file(tmp_path):
         assert file["total"].attrs["unit"] == "hartree per primitive cell"
 
 
-@pytest.mark.parametrize("changes", [
-    {"coeff": np.zeros((2, 3, 5, 5), complex)}, {"kpoints": np.zeros((2, 3))},
-    {"positions": np.zeros((1, 3))}, {"occupation": np.zeros((2, 3, 4))}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"coeff": np.zeros((2, 3, 5, 5), complex)},
+        {"kpoints": np.zeros((2, 3))},
+        {"positions": np.zeros((1, 3))},
+        {"occupation": np.zeros((2, 3, 4))},
+    ],
+)
 def test_shapes_that_do_not_fit_are_refused(tmp_path, changes):
     write_mean_field(tmp_path / "a.h5", example(**changes), "fp")
     with pytest.raises(DataError, match="a.h5"):

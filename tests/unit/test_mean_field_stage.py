@@ -26,8 +26,13 @@ def run(geometry, **options):
 
 
 def sections(**changes):
-    return {"material": "chain", "mean_field": TINY | {"vacuum_bohr": 15}, "charge": 0, "spin": 0,
-            "twist": {"index": 1, "frac": [0.25, 0.0, 0.0]}} | changes
+    return {
+        "material": "chain",
+        "mean_field": TINY | {"vacuum_bohr": 15},
+        "charge": 0,
+        "spin": 0,
+        "twist": {"index": 1, "frac": [0.25, 0.0, 0.0]},
+    } | changes
 
 
 @pytest.fixture
@@ -53,13 +58,16 @@ def test_stage_refuses_electrons_that_do_not_match(system, tmp_path):
         mean_field(sections(charge=1, spin=1), system=system, mean_field=tmp_path / "x.h5")
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"basis": "cc-pvdzz"}, ["mean_field.basis", "cc-pvdzz", "element H"]),
-    ({"basis": "gth-szv"}, ["mean_field.basis", "pseudopotential"]),
-    ({"method": "rks", "functional": "pbbe"}, ["mean_field.functional", "pbbe"]),
-    ({"integrals": "fft", "auxiliary_basis": "weigend"}, ["mean_field.auxiliary_basis"]),
-    ({"auxiliary_basis": "weygend"}, ["mean_field.auxiliary_basis", "weygend"]),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"basis": "cc-pvdzz"}, ["mean_field.basis", "cc-pvdzz", "element H"]),
+        ({"basis": "gth-szv"}, ["mean_field.basis", "pseudopotential"]),
+        ({"method": "rks", "functional": "pbbe"}, ["mean_field.functional", "pbbe"]),
+        ({"integrals": "fft", "auxiliary_basis": "weigend"}, ["mean_field.auxiliary_basis"]),
+        ({"auxiliary_basis": "weygend"}, ["mean_field.auxiliary_basis", "weygend"]),
+    ],
+)
 def test_bad_options_name_their_key(options, words):
     with pytest.raises(ConfigError) as error:
         run(H2, **options)
@@ -80,8 +88,15 @@ def test_missing_convergence_says_what_to_do():
     with pytest.raises(
         NotConvergedError, match=r"(?s)1 cycles.*max_cycles.*level_shift_ha.*newton"
     ):
-        solve(Geometry(("Be",), np.zeros((1, 3))), ONE, 2, 2, 0, np.zeros(3),
-              MeanFieldConfig(basis="6-31g", max_cycles=1, convergence_ha=1e-14))
+        solve(
+            Geometry(("Be",), np.zeros((1, 3))),
+            ONE,
+            2,
+            2,
+            0,
+            np.zeros(3),
+            MeanFieldConfig(basis="6-31g", max_cycles=1, convergence_ha=1e-14),
+        )
 
 
 def test_degenerate_shell_is_said(caplog):
@@ -125,9 +140,15 @@ def test_twist_along_vacuum_is_refused():
         )
 
 
-@pytest.mark.parametrize("S", [np.diag([3, 1, 2]), np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]),
-                               np.array([[0, 2, 0], [0, 0, 3], [1, 0, 0]]),
-                               np.array([[3, 1, 4], [1, 5, 9], [2, 6, 5]])])
+@pytest.mark.parametrize(
+    "S",
+    [
+        np.diag([3, 1, 2]),
+        np.array([[-1, 1, 1], [1, -1, 1], [1, 1, -1]]),
+        np.array([[0, 2, 0], [0, 0, 3], [1, 0, 0]]),
+        np.array([[3, 1, 4], [1, 5, 9], [2, 6, 5]]),
+    ],
+)
 def test_every_supercell_is_diagonal_in_other_rows(S):
     W = regular_rows(S)
     assert round(np.linalg.det(W)) == 1

@@ -13,9 +13,14 @@ from engine.system.system import Species, System, electrons
 
 
 def system(cell=None, species=None, positions=((0.0, 0.0, 0.0),), charges=(1.0,)):
-    return System(cell=cell or Cell.open(), positions=jnp.asarray(positions, float).reshape(-1, 3),
-                  charges=jnp.asarray(charges, float), twist=jnp.zeros(3),
-                  symbols=("H",) * len(charges), species=species or electrons(1, 0))
+    return System(
+        cell=cell or Cell.open(),
+        positions=jnp.asarray(positions, float).reshape(-1, 3),
+        charges=jnp.asarray(charges, float),
+        twist=jnp.zeros(3),
+        symbols=("H",) * len(charges),
+        species=species or electrons(1, 0),
+    )
 
 
 def sampled(log_density, here, walkers=2000, steps=60, **options):
@@ -63,14 +68,22 @@ def test_electrons_start_at_their_nuclei():
     lih = system(species=electrons(2, 2), positions=((0, 0, 0), (3, 0, 0)), charges=(3.0, 1.0))
     homes = home_nuclei(lih)
     assert sorted(np.bincount(homes)) == [1, 3]
-    chain = system(species=electrons(2, 2), positions=[(i, 0, 0) for i in range(4)], charges=(1.0,) * 4)
+    chain = system(
+        species=electrons(2, 2), positions=[(i, 0, 0) for i in range(4)], charges=(1.0,) * 4
+    )
     assert sorted(home_nuclei(chain)) == [0, 1, 2, 3]
 
 
 def test_no_nuclei_and_positrons():
     cell = Cell(3 * jnp.eye(3), periodic=True)
-    gas = System(cell, jnp.zeros((0, 3)), jnp.zeros(0), jnp.zeros(3), (),
-                 (Species("up", 2), Species("positron", 1, 1.0)))
+    gas = System(
+        cell,
+        jnp.zeros((0, 3)),
+        jnp.zeros(0),
+        jnp.zeros(3),
+        (),
+        (Species("up", 2), Species("positron", 1, 1.0)),
+    )
     walkers = initial_walkers(jax.random.key(1), gas, 16, jnp.float32)
     assert walkers.shape == (16, 3, 3) and walkers.dtype == jnp.float32
     assert float(walkers.min()) >= 0 and float(walkers.max()) < 3

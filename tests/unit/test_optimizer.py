@@ -83,7 +83,9 @@ def test_kfac_metric_is_the_exact_one_for_a_linear_state(complex_part):
     batch = (walkers, real, imag, jnp.zeros(()), jnp.zeros(()))
     params = {"w": jnp.array([[0.5]])}
     damping = 1e-3
-    options = OptimizerConfig(learning_rate=0.1, decay_steps=1e9, damping=damping, norm_constraint=1e9)
+    options = OptimizerConfig(
+        learning_rate=0.1, decay_steps=1e9, damping=damping, norm_constraint=1e9
+    )
     kfac = make_optimizer(Wavefunction(lambda *_: params, linear), options)
     state = kfac.init(params, jax.random.key(0), batch)
     a = walkers[:, 0, 0]
@@ -119,7 +121,13 @@ def test_optimizers_find_the_ground_state_of_a_pendulum(name):
         weight = jnp.exp(2 * a * jnp.cos(GRID))
         energies = jax.vmap(lambda x: e_loc(a, x))(GRID)
         centred = energies - (weight * energies).sum() / weight.sum()
-        return (walkers, 64 * weight / weight.sum() * centred, 0 * centred, jnp.zeros(()), jnp.zeros(()))
+        return (
+            walkers,
+            64 * weight / weight.sum() * centred,
+            0 * centred,
+            jnp.zeros(()),
+            jnp.zeros(()),
+        )
 
     state = optimizer.init(params, jax.random.key(0), batch(params))
     for step in range(150):

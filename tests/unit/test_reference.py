@@ -27,10 +27,16 @@ GEOMETRY = Geometry(("He", "H"), np.array([[0.1, 0.2, 0.3], [2.0, 1.5, 2.5]]), L
 def fake(twist, seed=0) -> MeanField:
     """Random orthonormal orbitals, closed under complex conjugation at Gamma."""
     rng = np.random.default_rng(seed)
-    kpoints = 2 * np.pi * (folded_kpoints(S) + np.asarray(twist) @ np.linalg.inv(S).T) \
+    kpoints = (
+        2
+        * np.pi
+        * (folded_kpoints(S) + np.asarray(twist) @ np.linalg.inv(S).T)
         @ np.linalg.inv(LATTICE).T
-    shells = (Shell(0, 0, np.array([1.5, 0.6]), np.array([[1.0], [0.4]])),
-              Shell(1, 1, np.array([0.9]), np.array([[0.7]])))
+    )
+    shells = (
+        Shell(0, 0, np.array([1.5, 0.6]), np.array([[1.0], [0.4]])),
+        Shell(1, 1, np.array([0.9]), np.array([[0.7]])),
+    )
     coeff = np.stack([np.linalg.qr(rng.normal(size=(4, 4)))[0] for _ in kpoints])
     occupation = np.zeros((2, 2, 4))
     occupation[0, :, :2] = occupation[1, :, :1] = 1
@@ -56,9 +62,14 @@ def fake(twist, seed=0) -> MeanField:
 
 def system_at(twist, n_up=4, n_down=2) -> System:
     big = expand(GEOMETRY, S)
-    return System(Cell(jnp.asarray(big.lattice), periodic=True), jnp.asarray(big.positions),
-                  jnp.asarray(big.charges, float), jnp.asarray(twist, float), big.symbols,
-                  electrons(n_up, n_down))
+    return System(
+        Cell(jnp.asarray(big.lattice), periodic=True),
+        jnp.asarray(big.positions),
+        jnp.asarray(big.charges, float),
+        jnp.asarray(twist, float),
+        big.symbols,
+        electrons(n_up, n_down),
+    )
 
 
 def brute_force(mean_field, r):
@@ -66,8 +77,8 @@ def brute_force(mean_field, r):
     box = np.arange(-9, 10)
     T = np.stack(np.meshgrid(box, box, box, indexing="ij"), -1).reshape(-1, 3) @ LATTICE
     d = r - GEOMETRY.positions[:, None] - T
-    s = np.exp(-np.outer((d[0]**2).sum(-1), [1.5, 0.6])) @ [1.0, 0.4] / np.sqrt(4 * np.pi)
-    p = 0.7 * np.exp(-0.9 * (d[1]**2).sum(-1))[:, None] * d[1] * np.sqrt(3 / (4 * np.pi))
+    s = np.exp(-np.outer((d[0] ** 2).sum(-1), [1.5, 0.6])) @ [1.0, 0.4] / np.sqrt(4 * np.pi)
+    p = 0.7 * np.exp(-0.9 * (d[1] ** 2).sum(-1))[:, None] * d[1] * np.sqrt(3 / (4 * np.pi))
     chi = np.exp(1j * mean_field.kpoints @ T.T) @ np.concatenate([s[:, None], p], axis=1)
     return np.concatenate(
         [x @ c[:, :2] for x, c in zip(chi, mean_field.coeff[0], strict=True)]
@@ -91,22 +102,27 @@ def test_orbitals_equal_the_sum_over_the_primitive_lattice():
 def test_plane_waves_and_images_give_the_same_orbitals(twist, monkeypatch):
     """Diffuse Gaussians by either kind of sum, complex and real."""
     mean_field, system = fake(twist), system_at(twist)
+
     def make(cost):
         monkeypatch.setattr(lattice_sums, "WAVE_COST", cost)
         return make_reference(mean_field, system, S, complex_orbitals=any(twist), dtype=jnp.float64)
+
     free, dear = make(0.0), make(1e9)
     assert dear.waves == () and len(free.waves) > 100
     assert len(free.basis.exponents) < len(dear.basis.exponents)  # the p shell is all waves
     r = jnp.asarray(np.random.default_rng(1).uniform(-9, 12, size=(6, 3)))
-    for one, other in zip(evaluate_orbitals(free, r, system), evaluate_orbitals(dear, r, system),
-                          strict=True):
+    for one, other in zip(
+        evaluate_orbitals(free, r, system), evaluate_orbitals(dear, r, system), strict=True
+    ):
         assert one.dtype == other.dtype
         np.testing.assert_allclose(one, other, atol=1e-7)
 
 
 def test_lists_of_vectors_do_not_depend_on_the_twist():
-    found = [make_reference(fake(t), system_at(t), S, complex_orbitals=True, dtype=jnp.float64)
-             for t in ([0.0, 0.0, 0.0], TWIST)]
+    found = [
+        make_reference(fake(t), system_at(t), S, complex_orbitals=True, dtype=jnp.float64)
+        for t in ([0.0, 0.0, 0.0], TWIST)
+    ]
     assert found[0].images == found[1].images and found[0].waves == found[1].waves
 
 
@@ -205,13 +221,16 @@ def test_conjugation_breaking_orbitals_warn(caplog):
     assert jnp.linalg.matrix_rank(reference.coefficients[0]) == 4
 
 
-@pytest.mark.parametrize(("change", "error", "words"), [
-    (dict(twist=[0.1, 0, 0]), DataError, "twist"),
-    (dict(counts=(3, 2)), DataError, "4 occupied orbitals"),
-    (dict(real=True), ConfigError, "ansatz.number"),
-    (dict(moved=0.5), DataError, "other places"),
-    (dict(symbols=("H", "H")), DataError, "atoms H H"),
-])
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (dict(twist=[0.1, 0, 0]), DataError, "twist"),
+        (dict(counts=(3, 2)), DataError, "4 occupied orbitals"),
+        (dict(real=True), ConfigError, "ansatz.number"),
+        (dict(moved=0.5), DataError, "other places"),
+        (dict(symbols=("H", "H")), DataError, "atoms H H"),
+    ],
+)
 def test_what_does_not_fit_is_refused(change, error, words):
     mean_field = fake(TWIST)
     system = system_at(change.get("twist", TWIST), *change.get("counts", (4, 2)))

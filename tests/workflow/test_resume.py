@@ -19,12 +19,33 @@ from engine.io import checkpoint, hdf5
 from tests.chain import TINY, sections, stages
 
 MATERIALS = {
-    "molecule, KFAC": ({"structure": {"kind": "atoms", "species": ["H", "H"],
-                                      "positions_bohr": [[0, 0, 0], [0, 0, 1.4]]},
-                        "mean_field": {"basis": "sto-3g"}}, "kfac", (0, 0, 0), "real"),
-    "twisted crystal, Adam": ({"structure": {"kind": "atoms", "species": ["He"], "positions_bohr": [[0, 0, 0]],
-                                             "lattice_bohr": [[4, 0, 0], [0, 4, 0], [0, 1, 4]]},
-                               "mean_field": {"basis": "sto-3g"}}, "adam", (0.25, 0, 0.5), "complex"),
+    "molecule, KFAC": (
+        {
+            "structure": {
+                "kind": "atoms",
+                "species": ["H", "H"],
+                "positions_bohr": [[0, 0, 0], [0, 0, 1.4]],
+            },
+            "mean_field": {"basis": "sto-3g"},
+        },
+        "kfac",
+        (0, 0, 0),
+        "real",
+    ),
+    "twisted crystal, Adam": (
+        {
+            "structure": {
+                "kind": "atoms",
+                "species": ["He"],
+                "positions_bohr": [[0, 0, 0]],
+                "lattice_bohr": [[4, 0, 0], [0, 4, 0], [0, 1, 4]],
+            },
+            "mean_field": {"basis": "sto-3g"},
+        },
+        "adam",
+        (0.25, 0, 0.5),
+        "complex",
+    ),
 }
 TIMES = ("seconds",)
 """Columns and attributes that are not results."""
@@ -40,9 +61,16 @@ def test_killed_stages_resume_bit_for_bit(tmp_path, name):
     for stage in ("pretrain", "vmc", "evaluate"):
         kill_in(stage, killed, run)
     stages(killed, run)
-    for file, kind in (("pretrained", "checkpoint"), ("checkpoint", "checkpoint"), ("vmc_trace", "trace"),
-                       ("blocks", "blocks"), ("result", "energy")):
-        expected, found = (hdf5.read(folder / f"{file}.h5", kind).data for folder in (whole, killed))
+    for file, kind in (
+        ("pretrained", "checkpoint"),
+        ("checkpoint", "checkpoint"),
+        ("vmc_trace", "trace"),
+        ("blocks", "blocks"),
+        ("result", "energy"),
+    ):
+        expected, found = (
+            hdf5.read(folder / f"{file}.h5", kind).data for folder in (whole, killed)
+        )
         assert expected.keys() == found.keys()
         for path in expected.keys() - set(TIMES):
             np.testing.assert_array_equal(found[path], expected[path], err_msg=f"{file}: {path}")
@@ -53,15 +81,23 @@ def kill_in(stage: str, folder: Path, run: dict) -> None:
     """Starts the stages in a process of their own and kills it in the middle of `stage`."""
     folder.mkdir(exist_ok=True)
     (folder / "run.json").write_text(json.dumps(run))
-    code = ("import json, sys; from pathlib import Path; from tests.chain import stages; "
-            "folder = Path(sys.argv[1]); stages(folder, json.loads((folder / 'run.json').read_text()))")
+    code = (
+        "import json, sys; from pathlib import Path; from tests.chain import stages; "
+        "folder = Path(sys.argv[1]); stages(folder, json.loads((folder / 'run.json').read_text()))"
+    )
     root = Path(__file__).resolve().parents[2]
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], cwd=root,
-                               env=os.environ | {"PYTHONPATH": str(root)}, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        stderr=subprocess.PIPE,
+    )
     state = folder / f"{stage}-state" / "step-000000010.h5"
     deadline = time.monotonic() + 300
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     _, errors = process.communicate()
-    assert state.exists() or checkpoint.newest_state(state.parent) != "none was saved yet", errors.decode()
+    assert state.exists() or checkpoint.newest_state(state.parent) != "none was saved yet", (
+        errors.decode()
+    )
