@@ -18,6 +18,9 @@ from jax import Array
 from engine.system.cell import Cell
 from engine.system.system import System
 
+NEAREST = 1e-12
+"""What stands for a distance of zero, bohr: too little to change any distance above 1e-4."""
+
 
 def separation(displacement: Array, cell: Cell) -> tuple[Array, Array]:
     """Returns the vectors and the squared distance that stand for a displacement.
@@ -52,7 +55,15 @@ def centre_distances(walker: Array, system: System) -> tuple[Array, Array]:
     """Returns (n, A, 3 or 6) vectors from the centres and (n, A) distances, bohr."""
     points = centres(system).astype(walker.dtype)
     vectors, squared = separation(walker[:, None] - points, system.cell)
-    return vectors, jnp.sqrt(squared)
+    return vectors, length(squared)
+
+
+def length(squared: Array) -> Array:
+    """Returns the square root of d^2, bohr, with finite derivatives at d = 0.
+
+    There the functions made of it take their limits, as log(1 + d) / d = 1, within 1e-12.
+    """
+    return jnp.sqrt(squared + NEAREST**2)
 
 
 def one_body(walker: Array, system: System, *, anchored: bool) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 from jax import Array
 
 from engine.system.system import System
-from engine.wavefunction.features import separation
+from engine.wavefunction.features import length, separation
 
 
 def pair_kinds(system: System) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -54,4 +54,4 @@ class PairFactor(nn.Module):
         lengths = self.param("length", unit, (int(kind.max()) + 1,), self.dtype)
         a = jax.nn.softplus(lengths)[kind]
         _, squared = separation(walker[rows] - walker[columns], system.cell)
-        return -jnp.sum(jnp.asarray(cusp, walker.dtype) * a * a / (a + jnp.sqrt(squared)))
+        return -jnp.sum(jnp.asarray(cusp, walker.dtype) * a * a / (a + length(squared)))

@@ -58,3 +58,11 @@ def test_exponents_start_between_the_valence_and_the_nuclear_charge():
     assert sigma.shape == (2, EXPONENTS)
     np.testing.assert_allclose(sigma[:, 0], WIDEST)
     np.testing.assert_allclose(sigma[:, -1], [2.0, 3.0])
+
+
+def test_finite_slopes_at_a_nucleus():
+    system = _system(Cell.open())
+    walker = jnp.concatenate([system.positions, jnp.ones((2, 3))])
+    params = Decay(jnp.float64).init(jax.random.key(0), walker, system)
+    slope = jax.jacobian(lambda x: Decay(jnp.float64).apply(params, x, system)[0])(walker)
+    assert np.isfinite(slope).all()

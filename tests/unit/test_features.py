@@ -99,3 +99,23 @@ def test_a_vacuum_of_100_bohr_stays_of_order_one():
         features.pairs(walker, system, smooth=True),
     )
     assert max(float(jnp.abs(f).max()) for f in seen) < 6
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("periodic", [False, True])
+def test_features_at_a_nucleus_are_their_limits(periodic, dtype):
+    nuclei = [[0.3, 0.1, 0.2], [2.0, 1.0, 3.0]]
+    system = _system(nuclei, periodic=periodic, species=electrons(1, 0))
+    seen = lambda x: features.one_body(x, system, anchored=True)
+    at = jnp.asarray(nuclei[:1], dtype)
+    near = at + jnp.asarray([[0.0, 0.0, 1e-3]], dtype)
+    assert seen(at).dtype == dtype
+    np.testing.assert_allclose(seen(at), seen(near), atol=2e-3)
+    vectors = seen(at)[0, 1 : 1 + (6 if periodic else 3)]
+    np.testing.assert_allclose(vectors, 0, atol=1e-6)
+    assert np.isfinite(jax.hessian(lambda x: seen(x).sum())(at)).all()
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-6])
+def test_the_length_is_exact_away_from_zero(distance):
+    np.testing.assert_allclose(features.length(jnp.asarray(distance**2)), distance, rtol=1e-12)

@@ -73,3 +73,13 @@ def test_even_and_smooth_at_the_cell_boundary():
     first, third = jax.grad(across), jax.grad(jax.grad(jax.grad(across)))
     np.testing.assert_allclose(across(0.1), across(-0.1), rtol=1e-12)
     np.testing.assert_allclose([first(0.0), third(0.0)], 0, atol=1e-10)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_finite_where_two_particles_meet(periodic):
+    system = _system(electrons(1, 1), periodic=periodic)
+    factor = PairFactor(jnp.float64)
+    params = factor.init(jax.random.key(0), jnp.eye(2, 3), system)
+    value, slope = jax.value_and_grad(lambda x: factor.apply(params, x, system))(jnp.ones((2, 3)))
+    np.testing.assert_allclose(value, -0.5, rtol=1e-9)
+    assert np.isfinite(slope).all()
