@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import erfc
 
+from engine.system.images import distance_to_cell
+
 _ERFC_COST = 30.0
 """Cost of one real-space term over one multiply-add of a structure factor (measured, CPU)."""
 
@@ -110,23 +112,6 @@ def _reciprocal(
     kept = np.zeros((2, len(columns), abs(g[:, 2]).max(initial=0) + 1), bool)
     kept[(g[:, 2] < 0).astype(int), row.reshape(-1)[:-1], abs(g[:, 2])] = True
     return columns, kept
-
-
-def distance_to_cell(lattice: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Returns min |(p + s) lattice| over s in [-1/2, 1/2]^3 for each fractional point (T, 3).
-
-    The minimum of a convex quadratic over a box is the smallest feasible of the minima with
-    some coordinates held at a bound and the others free.
-    """
-    best = np.full(len(points), np.inf)
-    for held in itertools.product((-0.5, 0.5, None), repeat=3):
-        fixed = np.array([h is not None for h in held])
-        x = points + np.array([h or 0.0 for h in held])
-        if not fixed.all():
-            x[:, ~fixed] = -x[:, fixed] @ lattice[fixed] @ np.linalg.pinv(lattice[~fixed])
-        feasible = np.all(np.abs(x - points) <= 0.5 + 1e-9, axis=1)
-        best = np.where(feasible, np.minimum(best, np.linalg.norm(x @ lattice, axis=1)), best)
-    return best
 
 
 def _outside_in(radius: np.ndarray, size: np.ndarray, tolerance: float) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.io.mean_field import Shell
 from engine.mean_field.gto import solid_harmonics
+from engine.system.images import distance_to_cell
 
 NEGLIGIBLE = 1e-9
 """Basis functions and Fourier components below this value (bohr^-3/2) are left out."""
@@ -181,25 +182,6 @@ def _within(lattice: np.ndarray, reach: float) -> Triples | None:
     if np.prod(2.0 * limits + 1) > MAX_POINTS:
         return None
     points = np.array(list(itertools.product(*(range(-n, n + 1) for n in limits))))
-    near = points[distance_to_cell(points, lattice) < reach]
+    near = points[distance_to_cell(lattice, points) < reach]
     near = near[np.argsort(np.round(np.linalg.norm(near @ lattice, axis=1), 9), kind="stable")]
     return tuple(tuple(int(x) for x in point) for point in near)
-
-
-def distance_to_cell(points: np.ndarray, lattice: np.ndarray) -> np.ndarray:
-    """Returns the distance of lattice points (M, 3) to the cell centred on the origin.
-
-    The nearest point of a parallelepiped lies inside it, on a face, an edge or a corner: each
-    of the 27 is tried, minimising freely along it.
-    """
-    best = np.full(len(points), np.inf)
-    for sides in itertools.product((None, -0.5, 0.5), repeat=3):
-        free = [i for i, side in enumerate(sides) if side is None]
-        rest = (points - np.array([side or 0.0 for side in sides])) @ lattice
-        outside = np.zeros(len(points), bool)
-        if free:
-            along = rest @ np.linalg.pinv(lattice[free])
-            outside = np.abs(along).max(axis=1) > 0.5 + 1e-12
-            rest = rest - along @ lattice[free]
-        best = np.minimum(best, np.where(outside, np.inf, np.linalg.norm(rest, axis=1)))
-    return best

@@ -1,0 +1,28 @@
+"""How far lattice points are from the cell around the origin: which images a sum must hold."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+
+def distance_to_cell(lattice: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Returns min |(p + s) lattice| over s in [-1/2, 1/2]^3 for each fractional point (T, 3).
+
+    The minimum of a convex quadratic over a box is the smallest feasible of the minima with
+    some coordinates held at a bound and the others free.
+
+    Args:
+        lattice: (3, 3) rows, any unit of length; the (T,) distances have the same.
+        points: (T, 3) fractional, as a rule integers.
+    """
+    best = np.full(len(points), np.inf)
+    for held in itertools.product((-0.5, 0.5, None), repeat=3):
+        fixed = np.array([h is not None for h in held])
+        x = points + np.array([h or 0.0 for h in held])
+        if not fixed.all():
+            x[:, ~fixed] = -x[:, fixed] @ lattice[fixed] @ np.linalg.pinv(lattice[~fixed])
+        feasible = np.all(np.abs(x - points) <= 0.5 + 1e-9, axis=1)
+        best = np.where(feasible, np.minimum(best, np.linalg.norm(x @ lattice, axis=1)), best)
+    return best
