@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 import ase.io
 import numpy as np
 from ase import Atoms
 
-from engine.errors import ConfigError, DataError
+from engine.errors import ConfigError
+from engine.io import atomic
 from engine.system.geometry import Geometry
 from engine.units import BOHR_ANGSTROM
 
@@ -64,27 +63,14 @@ def write_extxyz(path: str | Path, geometry: Geometry) -> None:
     Raises:
         DataError: The folder cannot be written.
     """
-    path = Path(path)
     atoms = Atoms(
         geometry.symbols,
         geometry.positions * BOHR_ANGSTROM,
         pbc=geometry.periodic,
         cell=geometry.lattice * BOHR_ANGSTROM if geometry.periodic else None,
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic.replaced(path) as temporary:
         ase.io.write(temporary, atoms, format="extxyz")
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise DataError(
-            f"could not write: {error}",
-            where=str(path),
-            expected="a writable disk with room",
-            remedy="free space or fix permissions, then run again",
-        ) from error
 
 
 def _geometry(atoms: Atoms) -> Geometry:

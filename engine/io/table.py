@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError
+from engine.io import atomic
 
 Row = dict[str, Any]
 
@@ -27,24 +27,14 @@ def write(
     Raises:
         DataError: The file cannot be written; an older one stays as it was.
     """
-    path = Path(path)
     columns = list(columns if columns is not None else rows[0])
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([_text(row.get(name)) for name in columns] for row in rows)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise DataError(
-            f"could not write: {error}", where=str(path), expected="a writable disk with room"
-        ) from error
+    with (
+        atomic.replaced(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as f,
+    ):
+        writer = csv.writer(f, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_text(row.get(name)) for name in columns] for row in rows)
 
 
 def read(path: str | Path) -> list[Row]:

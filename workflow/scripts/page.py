@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import jinja2
 import yaml
 
 from engine import __version__
+from engine.io import atomic
 from engine.stage.show import compact, sigma
 
 CAPTIONS = {
@@ -46,8 +46,8 @@ class Content:
 
 
 def render(content: Content, *, template: str | Path, target: str | Path) -> None:
-    """Fills the template and writes the page atomically."""
-    template, target = Path(template), Path(target)
+    """Fills the template and writes the page."""
+    template = Path(template)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
         autoescape=True,
@@ -70,10 +70,8 @@ def render(content: Content, *, template: str | Path, target: str | Path) -> Non
         overview=[image(path) for path in content.figures if Path(path).stem == "literature"],
         sections=[_section(content, row) for row in content.energies],
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, target)
+    with atomic.replaced(target) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _section(content: Content, row: Mapping[str, Any]) -> dict[str, Any]:

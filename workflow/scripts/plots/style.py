@@ -15,6 +15,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from engine.io import atomic
+
 BLUE, ORANGE, GREEN, PURPLE, SKY, RED = (
     "#0072B2",
     "#D55E00",
@@ -79,6 +81,7 @@ def plain_numbers(axis: Axis) -> None:
 
 def save(figure: Figure, *, svg: str | Path, png: str | Path) -> None:
     """Writes the figure as SVG and PNG, without dates, so that equal data gives equal files."""
-    figure.savefig(svg, metadata={"Date": None})
-    figure.savefig(png, metadata={"Software": None})
+    for target, form, metadata in ((svg, "svg", {"Date": None}), (png, "png", {"Software": None})):
+        with atomic.replaced(target) as temporary:
+            figure.savefig(temporary, format=form, metadata=metadata)
     plt.close(figure)
