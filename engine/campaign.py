@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from engine import config
 from engine.errors import ConfigError, nearest
 from engine.io import document
+from engine.system.geometry import Geometry
 from engine.system.material import check_material
+from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
 from engine.system.twists import Twist, enumerate_twists
+from engine.system.vacuum import check_vacuum
 
 NAME = re.compile(r"[a-z0-9-]+")
 RESERVED = frozenset(
@@ -66,21 +71,31 @@ class Material:
 
     Attributes:
         name: Stem of its file.
-        folder: Folder of its file; structure files are relative to it.
+        path: Its file; structure files are relative to the folder of that.
         config: The YAML content.
-        n_atoms: Atoms in the primitive cell.
+        symbols: Of the atoms in the primitive cell.
         n_cells: Primitive cells in the simulation cell.
         periodic: False for a molecule.
         twists: Folded boundary phases; weights sum to 1.
     """
 
     name: str
-    folder: Path
+    path: Path
     config: config.MaterialConfig
-    n_atoms: int
+    symbols: tuple[str, ...]
     n_cells: int
     periodic: bool
     twists: tuple[Twist, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file."""
+        return self.path.parent
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms in the primitive cell."""
+        return len(self.symbols)
 
     @property
     def structure_file(self) -> list[str]:
@@ -351,21 +366,28 @@ def _material(path: Path) -> Material:
             expected=f"at most {MAX_TWISTS}",
             remedy="choose a coarser grid",
         )
+    vacuum_bohr = content.mean_field.vacuum_bohr
+    if primitive.periodic and vacuum_bohr is not None:
+        _check_vacuum(primitive, supercell, twists, vacuum_bohr, path)
     return Material(
         path.stem,
-        path.parent,
+        path,
         content,
-        len(primitive.symbols),
-        _cells(supercell),
+        primitive.symbols,
+        n_cells(supercell),
         bool(primitive.periodic),
         twists,
     )
 
 
-def _cells(supercell: Any) -> int:
-    """Returns |det S| of an integer matrix given as rows."""
-    (a, b, c), (d, e, f), (g, h, i) = [[int(x) for x in row] for row in supercell]
-    return abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
+def _check_vacuum(
+    primitive: Geometry, S: np.ndarray, twists: Sequence[Twist], vacuum_bohr: float, path: Path
+) -> None:
+    """Refuses twists and supercells along vacuum that the mean field is to shorten."""
+    shifts = twist_in_primitive(S, [twist.frac for twist in twists])
+    kpoints = (folded_kpoints(S)[None] + shifts[:, None]).reshape(-1, 3)
+    where = f"{path}, key 'mean_field', key 'vacuum_bohr'"
+    check_vacuum(primitive, vacuum_bohr, kpoints, where=where)
 
 
 def _structure_sections(facts: Material) -> dict[str, Any]:

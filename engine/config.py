@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import operator
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ def key(
     choices=(),
     at_least=None,
     above=None,
+    at_most=None,
+    below=None,
 ) -> Any:
     """Declares one YAML key with its documentation and its range."""
     metadata = {
@@ -38,6 +41,8 @@ def key(
         "choices": tuple(choices),
         "at_least": at_least,
         "above": above,
+        "at_most": at_most,
+        "below": below,
     }
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
@@ -206,6 +211,16 @@ class MeanFieldConfig:
     )
     newton: bool = key("second-order SCF", default=False)
 
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.integrals == "fft" and self.auxiliary_basis is not None:
+            raise ConfigError(
+                "an auxiliary basis with FFT integrals",
+                where=f"{where}, key 'auxiliary_basis'",
+                expected="none: FFT fits nothing",
+                remedy="delete it, or set integrals: gdf",
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class Literature:
@@ -239,6 +254,16 @@ class MaterialConfig:
     overrides: dict[str, Any] = key(
         "per method name, sections that replace the method's values for this material", default={}
     )
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.spin != 0 and self.mean_field.method in ("rhf", "rks"):
+            raise ConfigError(
+                f"method {self.mean_field.method} with spin {self.spin}",
+                where=f"{where}, key 'mean_field', key 'method'",
+                expected="uhf or rohf where spin is not 0",
+                remedy="set method: uhf in the section 'mean_field', or spin: 0",
+            )
 
 
 # --- methods ---------------------------------------------------------------------------
@@ -298,7 +323,7 @@ class SamplerConfig:
     width_bohr: float = key(
         "initial width of the Gaussian proposal", default=0.3, unit="bohr", above=0
     )
-    acceptance: float = key("acceptance the width adapts to", default=0.525, above=0)
+    acceptance: float = key("acceptance the width adapts to", default=0.525, above=0, below=1)
     equilibration: int = key(
         "steps (of `moves` moves) before averages or optimisation start", default=50, at_least=0
     )
@@ -317,7 +342,9 @@ class OptimizerConfig:
     norm_constraint: float = key(
         "KFAC bound on the squared Fisher norm of a step", default=1e-3, above=0
     )
-    curvature_decay: float = key("KFAC moving average of the curvature", default=0.95, at_least=0)
+    curvature_decay: float = key(
+        "KFAC moving average of the curvature", default=0.95, at_least=0, below=1
+    )
     inverse_period: int = key("steps between KFAC inverses", default=1, at_least=1)
     clip: float = key(
         "local energies are clipped at this many mean deviations from the median",
@@ -336,6 +363,7 @@ class PretrainConfig:
         "share of walkers drawn from the mean-field density, the rest from the network's",
         default=0.5,
         at_least=0,
+        at_most=1,
     )
     checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
 
@@ -367,6 +395,16 @@ class EvaluateConfig:
         "steps between saved states and error checks", default=100, at_least=1
     )
 
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.min_steps > self.max_steps:
+            raise ConfigError(
+                f"min_steps {self.min_steps} is above max_steps {self.max_steps}",
+                where=f"{where}, key 'min_steps'",
+                expected=f"at most max_steps, {self.max_steps}",
+                remedy="lower min_steps or raise max_steps",
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class MethodConfig:
@@ -384,6 +422,18 @@ class MethodConfig:
     pretrain: PretrainConfig = section(PretrainConfig, "pretraining")
     vmc: VmcConfig = section(VmcConfig, "variational optimisation")
     evaluate: EvaluateConfig = section(EvaluateConfig, "evaluation")
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where sections contradict each other."""
+        for stage in ("pretrain", "vmc"):
+            steps = getattr(self, stage).steps
+            if self.ansatz.name == "slater" and steps > 0:
+                raise ConfigError(
+                    f"{steps} steps for ansatz slater, which has nothing to train",
+                    where=f"{where}, key '{stage}', key 'steps'",
+                    expected="0",
+                    remedy="set pretrain.steps and vmc.steps to 0, or choose another ansatz",
+                )
 
 
 # --- strict parsing --------------------------------------------------------------------
@@ -474,18 +524,44 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
 
 
 def _scalar(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, str):  # YAML 1.1 reads 1e-3 as a string
-        try:
-            return float(value)
-        except ValueError:
-            pass
+    if hint is float:
+        return _finite(value, where)
     if isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        if hint is float and not math.isfinite(value):
-            raise ConfigError(f"found {value}", where=where, expected="a finite number")
         return value
     raise ConfigError(f"found {_show(value)}", where=where, expected=_name(hint))
+
+
+def _finite(value: Any, where: str) -> float:
+    """Returns a number, which YAML 1.1 may have left as text (1e-3)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ConfigError(f"found {_show(value)}", where=where, expected=_name(float))
+    try:
+        found = float(value)
+    except ValueError:
+        raise ConfigError(f"found {_show(value)}", where=where, expected=_name(float)) from None
+    except OverflowError:  # an integer of more than 308 digits
+        found = math.inf
+    if not math.isfinite(found):
+        raise ConfigError(f"found {value}", where=where, expected="a finite number")
+    return found
+
+
+BOUNDS = {
+    "at_least": ("at least", operator.ge),
+    "above": ("above", operator.gt),
+    "at_most": ("at most", operator.le),
+    "below": ("below", operator.lt),
+}
+"""Name of a bound -> how people say it, and what a value must fulfil."""
+
+
+def bounds(metadata: Mapping[str, Any]) -> str:
+    """Returns the range of a key in words, e.g. "above 0 and below 1"; "" without bounds."""
+    return " and ".join(
+        f"{word} {metadata[name]:g}"
+        for name, (word, _) in BOUNDS.items()
+        if metadata.get(name) is not None
+    )
 
 
 def _check_range(value: Any, metadata: Mapping[str, Any], where: str) -> None:
@@ -494,13 +570,12 @@ def _check_range(value: Any, metadata: Mapping[str, Any], where: str) -> None:
     choices = metadata.get("choices")
     if choices and value not in choices:
         raise ConfigError(f"found {_show(value)}", where=where, expected=nearest(value, choices))
-    at_least, above = metadata.get("at_least"), metadata.get("above")
-    if at_least is not None and value < at_least:
-        raise ConfigError(
-            f"found {value}", where=where, expected=f"a number of at least {at_least}"
-        )
-    if above is not None and value <= above:
-        raise ConfigError(f"found {value}", where=where, expected=f"a number above {above}")
+    for name, (_, holds) in BOUNDS.items():
+        bound = metadata.get(name)
+        if bound is not None and not holds(value, bound):
+            raise ConfigError(
+                f"found {value}", where=where, expected=f"a number {bounds(metadata)}"
+            )
 
 
 def _show(value: Any) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import ConfigError
 from engine.system.geometry import Geometry
 from engine.system.supercell import folded_kpoints, twist_in_primitive
+from engine.system.vacuum import check_vacuum, gathered, vacuum_axes
 
 log = logging.getLogger(__name__)
 
@@ -84,39 +84,26 @@ def _pivot(D: np.ndarray, W: np.ndarray, t: int) -> None:
     W[[t, t + j]] = W[[t + j, t]]
 
 
-def shorten_vacuum(geometry: Geometry, vacuum_bohr: float, kpoints: np.ndarray) -> Geometry:
+def shorten_vacuum(
+    geometry: Geometry, vacuum_bohr: float, kpoints: np.ndarray, where: str = "mean_field"
+) -> Geometry:
     """Returns the cell with vacuum directions cut down to `vacuum_bohr`.
-
-    A direction is vacuum if its vector is longer than that, orthogonal to the others, and all
-    atoms fit within half of `vacuum_bohr` along it.
 
     Args:
         geometry: Periodic cell.
         vacuum_bohr: The new lattice constant.
         kpoints: (K, 3) fractions, which must vanish along vacuum.
+        where: The section, for error messages.
 
     Raises:
         ConfigError: A twist or a supercell along a vacuum direction.
     """
+    check_vacuum(geometry, vacuum_bohr, kpoints, where=f"{where}, key 'vacuum_bohr'")
     lattice, positions = geometry.lattice.copy(), geometry.positions.copy()
-    for axis in range(3):
-        frac, extent = _compact(geometry, axis)
+    for axis in vacuum_axes(geometry, vacuum_bohr):
+        moves, _ = gathered(geometry, axis)
         length = np.linalg.norm(lattice[axis])
-        overlap = np.delete(lattice, axis, axis=0) @ lattice[axis]
-        if (
-            length <= vacuum_bohr
-            or np.abs(overlap).max() > 1e-8 * length
-            or extent > vacuum_bohr / 2
-        ):
-            continue
-        if np.abs(kpoints[:, axis]).max() > 1e-10:
-            raise ConfigError(
-                f"twist or supercell along lattice vector {axis + 1}, which is vacuum",
-                where="mean_field.vacuum_bohr",
-                expected="neither along vacuum",
-                remedy="delete vacuum_bohr, or set the twist along it to zero",
-            )
-        positions += frac[:, None] * geometry.lattice[axis]
+        positions += moves[:, None] * geometry.lattice[axis]
         lattice[axis] *= vacuum_bohr / length
         log.info(
             "lattice vector %d: %g bohr of vacuum shortened to %g for the mean field",
@@ -125,15 +112,3 @@ def shorten_vacuum(geometry: Geometry, vacuum_bohr: float, kpoints: np.ndarray) 
             vacuum_bohr,
         )
     return Geometry(geometry.symbols, positions, lattice)
-
-
-def _compact(geometry: Geometry, axis: int) -> tuple[np.ndarray, float]:
-    """Returns integer moves (A,) along `axis` that bring the atoms together, and their extent."""
-    frac = geometry.positions @ np.linalg.inv(geometry.lattice)[:, axis]
-    inside = frac - np.floor(frac)
-    ordered = np.sort(inside)
-    gaps = np.append(ordered[1:], ordered[0] + 1) - ordered
-    first = ordered[(np.argmax(gaps) + 1) % len(ordered)]
-    moved = inside + (inside < first)
-    extent = (moved.max() - moved.min()) * np.linalg.norm(geometry.lattice[axis])
-    return np.round(moved - frac), float(extent)

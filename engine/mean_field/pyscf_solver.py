@@ -19,9 +19,13 @@ whole supercell, so that the energy is that of the determinant under Ewald inter
 
 from __future__ import annotations
 
+import difflib
+import functools
 import logging
 import types
 import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +53,12 @@ LARGE_MESH = 1000
 
 DEPENDENT = 1e8
 """An overlap matrix with a larger condition number is called linearly dependent."""
+
+COMMON = {
+    False: ("sto-3g", "6-31g", "def2-svp", "cc-pvdz", "cc-pvtz", "ano"),
+    True: ("def2-universal-jkfit", "def2-svp-jkfit", "cc-pvdz-jkfit", "weigend"),
+}
+"""Bases to name in messages; the second line is for density fitting."""
 
 METHODS = {
     (False, "rhf"): scf.RHF,
@@ -123,7 +133,7 @@ def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig
     if n_up != n_down and options.method in ("rhf", "rks"):
         raise ConfigError(
             f"method {options.method} with {n_up} spin-up and {n_down} spin-down electrons",
-            where="mean_field.method",
+            where="mean_field, key 'method'",
             expected="equal numbers, or method uhf or rohf",
             remedy="set method: uhf, or spin: 0",
         )
@@ -134,57 +144,123 @@ def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig
             expected="spin-up electrons in the majority",
             remedy="change the sign of spin",
         )
+    check_options(options, primitive.symbols)
+
+
+def check_options(
+    options: MeanFieldConfig, symbols: Sequence[str], where: str = "mean_field"
+) -> None:
+    """Refuses what PySCF does not know; milliseconds, so that it can be asked before any job.
+
+    Args:
+        options: The `mean_field` section.
+        symbols: Elements it is for.
+        where: File and section, for error messages.
+
+    Raises:
+        ConfigError: An unknown functional or basis, an element without basis, or a basis that
+            leaves out core electrons.
+    """
     if options.method == "rks":
-        _check_functional(options.functional)
-    if options.integrals == "fft" and options.auxiliary_basis is not None:
-        raise ConfigError(
-            "an auxiliary basis with FFT integrals",
-            where="mean_field.auxiliary_basis",
-            expected="none: FFT fits nothing",
-            remedy="delete it, or set integrals: gdf",
-        )
-    for symbol in sorted(set(primitive.symbols)):
-        _check_basis(options.basis, symbol, "mean_field.basis")
-        if options.auxiliary_basis is not None:
-            _check_basis(options.auxiliary_basis, symbol, "mean_field.auxiliary_basis")
+        _check_functional(options.functional, f"{where}, key 'functional'")
+    for key, name in (("basis", options.basis), ("auxiliary_basis", options.auxiliary_basis)):
+        if name is not None:
+            check_basis(name, symbols, f"{where}, key '{key}'", fitting=key != "basis")
 
 
-def _check_functional(name: str) -> None:
+def _check_functional(name: str, where: str) -> None:
     try:
         dft.libxc.parse_xc(name)
     except (KeyError, ValueError) as error:
+        known = {known.lower() for known in (*dft.libxc.XC_CODES, *dft.libxc.XC_ALIAS)}
         raise ConfigError(
             f"unknown functional '{name}': {error}",
-            where="mean_field.functional",
-            expected="a name PySCF knows, e.g. lda, pbe, pbe0, b3lyp, scan",
+            where=where,
+            expected=_suggest(name.lower(), known)
+            + "a name PySCF knows, e.g. lda, pbe, pbe0, b3lyp, scan",
         ) from error
 
 
-def _check_basis(name: str, symbol: str, where: str) -> None:
-    """Refuses what PySCF does not know and what leaves out core electrons."""
-    remedy = "e.g. cc-pvdz, cc-pvtz, def2-svp, 6-31g, sto-3g"
-    if where.endswith("auxiliary_basis"):
-        remedy = "e.g. def2-universal-jkfit, or leave it out"
-    pseudo = name.lower().startswith("gth")
+def check_basis(name: str, symbols: Sequence[str], where: str, *, fitting: bool = False) -> None:
+    """Refuses a basis that PySCF does not have for every element, or that leaves out a core.
+
+    Args:
+        name: PySCF's name; case, hyphens and underscores do not count.
+        symbols: Elements.
+        where: File and key, for error messages.
+        fitting: Whether it is a density-fitting basis.
+
+    Raises:
+        ConfigError: Says the nearest name that has the element, and common ones that do.
+    """
+    for symbol in sorted(set(symbols)):
+        found = _basis_kind(name, symbol)
+        if found == "pseudopotential":
+            raise ConfigError(
+                f"basis '{name}' of element {symbol} belongs to a pseudopotential",
+                where=where,
+                expected="an all-electron basis",
+                remedy=_common(symbol, fitting),
+            )
+        if found == "unknown":
+            raise ConfigError(
+                f"no basis '{name}' for element {symbol}",
+                where=where,
+                expected=_nearest_basis(name, symbols, fitting)
+                + "an all-electron basis that PySCF has for every element",
+                remedy=_common(symbol, fitting),
+            )
+
+
+def _nearest_basis(name: str, symbols: Sequence[str], fitting: bool) -> str:
+    """Returns the question for the nearest name that has all elements; "" where none is near."""
+    written = _bases(fitting)
+    for close in difflib.get_close_matches(_squeezed(name), written, n=12, cutoff=0.5):
+        if {_basis_kind(close, symbol) for symbol in symbols} == {"all-electron"}:
+            return f"did you mean '{written[close]}'? "
+    return ""
+
+
+@functools.cache
+def _basis_kind(name: str, symbol: str) -> str:
+    """Returns "all-electron", "pseudopotential" or "unknown"."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            gto.basis.load(name, symbol)
-            pseudo = pseudo or bool(gto.basis.load_ecp(name, symbol))
-    except (BasisNotFoundError, RuntimeError, KeyError, OSError) as error:
-        raise ConfigError(
-            f"no basis '{name}' for element {symbol}: {error}",
-            where=where,
-            expected="an all-electron basis that PySCF has for every element",
-            remedy=remedy,
-        ) from error
-    if pseudo:
-        raise ConfigError(
-            f"basis '{name}' of element {symbol} belongs to a pseudopotential",
-            where=where,
-            expected="an all-electron basis",
-            remedy=remedy,
-        )
+            shells = gto.basis.load(name, symbol)
+            pseudo = name.lower().startswith("gth") or gto.basis.load_ecp(name, symbol)
+    except (BasisNotFoundError, RuntimeError, KeyError, OSError):
+        return "unknown"
+    if not shells:
+        return "unknown"
+    return "pseudopotential" if pseudo else "all-electron"
+
+
+@functools.cache
+def _bases(fitting: bool) -> dict[str, str]:
+    """Returns PySCF's names without hyphens -> as they are written."""
+    names = {}
+    for name, source in gto.basis.ALIAS.items():
+        if any(word in name for word in ("fit", "ri", "weigend", "ahlrichs")) == fitting:
+            written = Path(source).stem.lower() if isinstance(source, str) else ""
+            names[name] = written if _squeezed(written) == name else name
+    return names
+
+
+def _squeezed(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "").replace(" ", "")
+
+
+def _common(symbol: str, fitting: bool) -> str:
+    """Returns common names that have the element."""
+    having = [name for name in COMMON[fitting] if _basis_kind(name, symbol) == "all-electron"]
+    names = ", ".join(having) or "none of the common ones"
+    return f"for {symbol}: {names}" + ("; or leave it out" if fitting else "")
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'? " if close else ""
 
 
 def _molecule(

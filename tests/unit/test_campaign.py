@@ -17,6 +17,11 @@ supercell: [2, 1, 1]
 twists: {grid: [4, 1, 1]}
 literature: {value: -0.57, unit: ha_per_atom, source: somewhere}
 """
+SLATER = """
+ansatz: {name: slater}
+pretrain: {steps: 0}
+vmc: {steps: 0}
+"""
 
 
 @pytest.fixture
@@ -24,7 +29,7 @@ def folder(tmp_path):
     write(tmp_path, "materials/h2.yaml", H2)
     write(tmp_path, "materials/chain.yaml", CHAIN)
     write(tmp_path, "methods/net.yaml", "ansatz: {name: ferminet}\nvmc: {steps: 10}\n")
-    write(tmp_path, "methods/slater.yaml", "ansatz: {name: slater}\n")
+    write(tmp_path, "methods/slater.yaml", SLATER)
     write(
         tmp_path, "campaign.yaml", "seed: 5\nruns:\n  h2: [net, slater]\n  chain: [net, slater]\n"
     )
@@ -147,6 +152,13 @@ def test_overrides_are_merged_over_the_method_for_that_material_alone(folder):
     assert campaign.method("chain", "net").vmc.steps == 10
 
 
+def test_a_twist_along_vacuum_that_is_kept_is_allowed(folder):
+    twisted = CHAIN.replace("[4, 1, 1]", "[2, 1, 2]")
+    for vacuum in ("", "mean_field: {vacuum_bohr: 25}\n"):
+        write(folder, "materials/chain.yaml", twisted + vacuum)
+        assert len(checked(folder).twists("chain")) == 4
+
+
 def test_a_structure_file_is_an_input(folder):
     write(folder, "materials/h2.xyz", "2\n\nH 0 0 0\nH 0.74 0 0\n")
     write(folder, "materials/h2.yaml", "structure: {kind: file, path: h2.xyz}\n")
@@ -234,6 +246,86 @@ BAD = {
         "methods/net.yaml",
         "evaluate: {target_error_ha_per_cell: -1e-3}",
         ["net.yaml", "target_error_ha_per_cell", "above 0"],
+    ),
+    "target error that is not a number": (
+        "methods/net.yaml",
+        "evaluate: {target_error_ha_per_cell: nan}",
+        ["net.yaml", "target_error_ha_per_cell", "found nan", "a finite number"],
+    ),
+    "infinite rate": (
+        "methods/net.yaml",
+        "optimizer: {learning_rate: .inf}",
+        ["net.yaml", "learning_rate", "found inf", "a finite number"],
+    ),
+    "infinite position": (
+        "materials/h2.yaml",
+        with_structure("positions_bohr: [[0, 0, 0], [1.4, 0, infinity]]"),
+        ["h2.yaml", "positions_bohr", "[1][2]", "found infinity", "a finite number"],
+    ),
+    "twist that is not a number": (
+        "materials/chain.yaml",
+        CHAIN.replace("{grid: [4, 1, 1]}", "{points: [[.nan, 0, 0]]}"),
+        ["chain.yaml", "points", "found nan", "a finite number"],
+    ),
+    "truth value for a number": (
+        "methods/net.yaml",
+        "optimizer: {learning_rate: true}",
+        ["net.yaml", "learning_rate", "True (bool)", "a number"],
+    ),
+    "acceptance of one": (
+        "methods/net.yaml",
+        "sampler: {acceptance: 1}",
+        ["net.yaml", "acceptance", "a number above 0 and below 1"],
+    ),
+    "curvature that never decays": (
+        "methods/net.yaml",
+        "optimizer: {curvature_decay: 1.0}",
+        ["net.yaml", "curvature_decay", "a number at least 0 and below 1"],
+    ),
+    "more than all walkers": (
+        "methods/net.yaml",
+        "pretrain: {reference_fraction: 1.1}",
+        ["net.yaml", "reference_fraction", "a number at least 0 and at most 1"],
+    ),
+    "least number of steps above the limit": (
+        "methods/net.yaml",
+        "evaluate: {min_steps: 30, max_steps: 20}",
+        ["net.yaml", "min_steps", "30", "at most max_steps, 20"],
+    ),
+    "a determinant that is pretrained": (
+        "methods/slater.yaml",
+        "ansatz: {name: slater}\nvmc: {steps: 0}",
+        ["slater.yaml", "'pretrain'", "'steps'", "nothing to train", "to 0"],
+    ),
+    "a determinant that is optimised": (
+        "methods/slater.yaml",
+        "ansatz: {name: slater}\npretrain: {steps: 0}\nvmc: {steps: 10}",
+        ["slater.yaml", "'vmc'", "'steps'", "nothing to train", "to 0"],
+    ),
+    "a determinant that an override optimises": (
+        "materials/h2.yaml",
+        H2 + "overrides: {slater: {vmc: {steps: 3}}}",
+        ["h2.yaml", "overrides", "slater", "'vmc'", "nothing to train"],
+    ),
+    "closed shells with spin": (
+        "materials/h2.yaml",
+        H2 + "spin: 2",
+        ["h2.yaml", "'mean_field'", "'method'", "rhf", "spin 2", "method: uhf"],
+    ),
+    "fitting where nothing is fitted": (
+        "materials/chain.yaml",
+        CHAIN + "mean_field: {integrals: fft, auxiliary_basis: weigend}",
+        ["chain.yaml", "'mean_field'", "'auxiliary_basis'", "FFT fits nothing"],
+    ),
+    "twist along shortened vacuum": (
+        "materials/chain.yaml",
+        CHAIN.replace("[4, 1, 1]", "[2, 1, 2]") + "mean_field: {vacuum_bohr: 15}",
+        ["chain.yaml", "'mean_field'", "'vacuum_bohr'", "lattice vector 3", "vacuum"],
+    ),
+    "supercell along shortened vacuum": (
+        "materials/chain.yaml",
+        CHAIN.replace("[2, 1, 1]", "[1, 2, 1]") + "mean_field: {vacuum_bohr: 15}",
+        ["chain.yaml", "'mean_field'", "'vacuum_bohr'", "lattice vector 2", "vacuum"],
     ),
     "duplicate material": (
         "campaign.yaml",

@@ -61,11 +61,11 @@ def test_stage_refuses_electrons_that_do_not_match(system, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"basis": "cc-pvdzz"}, ["mean_field.basis", "cc-pvdzz", "element H"]),
-        ({"basis": "gth-szv"}, ["mean_field.basis", "pseudopotential"]),
-        ({"method": "rks", "functional": "pbbe"}, ["mean_field.functional", "pbbe"]),
-        ({"integrals": "fft", "auxiliary_basis": "weigend"}, ["mean_field.auxiliary_basis"]),
-        ({"auxiliary_basis": "weygend"}, ["mean_field.auxiliary_basis", "weygend"]),
+        ({"basis": "cc-pvdzz"}, ["key 'basis'", "cc-pvdzz", "element H", "'cc-pvdz'"]),
+        ({"basis": "gth-szv"}, ["key 'basis'", "pseudopotential"]),
+        ({"basis": "nothing at all"}, ["key 'basis'", "for H: sto-3g, 6-31g"]),
+        ({"method": "rks", "functional": "pbbe"}, ["key 'functional'", "pbbe", "'pbe'"]),
+        ({"auxiliary_basis": "weygend"}, ["key 'auxiliary_basis'", "weygend", "'weigend'"]),
     ],
 )
 def test_bad_options_name_their_key(options, words):
@@ -79,8 +79,15 @@ def test_bases_with_a_missing_core_are_refused():
         run(Geometry(("I",), np.zeros((1, 3))), basis="def2-svp")
 
 
+def test_an_element_without_the_basis_is_named_with_bases_that_have_it():
+    cesium = Geometry(("H", "Cs"), np.array([[0.0, 0, 0], [4.7, 0, 0]]))
+    with pytest.raises(ConfigError, match=r"(?s)'cc-pvtz' for element Cs.*for Cs: .*ano") as error:
+        run(cesium, basis="cc-pvtz")
+    assert "cc-pv" not in str(error.value).split("remedy")[1]
+
+
 def test_closed_shell_method_refuses_open_shells():
-    with pytest.raises(ConfigError, match=r"(?s)mean_field.method.*set method: uhf"):
+    with pytest.raises(ConfigError, match=r"(?s)mean_field, key 'method'.*set method: uhf"):
         solve(H2, ONE, 2, 0, 0, np.zeros(3), MeanFieldConfig())
 
 
@@ -133,7 +140,7 @@ def test_long_crystals_are_not_taken_for_vacuum():
 
 def test_twist_along_vacuum_is_refused():
     with pytest.raises(
-        ConfigError, match="mean_field.vacuum_bohr: .*lattice vector 2, which is vacuum"
+        ConfigError, match="mean_field, key 'vacuum_bohr': .*lattice vector 2, which is vacuum"
     ):
         solve(
             CHAIN, ONE, 1, 1, 0, np.array([0.0, 0.25, 0.0]), MeanFieldConfig(**TINY, vacuum_bohr=15)

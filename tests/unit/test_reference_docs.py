@@ -57,6 +57,8 @@ def test_units_ranges_and_defaults_are_shown():
         in table
     )
     assert "integer at least 2" in table
+    assert "| number above 0 and below 1 |" in table
+    assert "| number at least 0 and at most 1 |" in references.table(config.PretrainConfig)
     assert "| `gdf`, `rsdf`, `mdf`, `fft` |" in references.table(config.MeanFieldConfig)
     assert "| required |" in references.table(config.Literature)
 

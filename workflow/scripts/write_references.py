@@ -80,13 +80,7 @@ def values(hint: Any, facts: Mapping[str, Any]) -> str:
     """Returns what may be written: the choices, or the type and its range."""
     if facts.get("choices"):
         return ", ".join(f"`{choice}`" for choice in facts["choices"])
-    bounds = {"at_least": "at least", "above": "above"}
-    limits = [
-        f"{word} {number(facts[name])}"
-        for name, word in bounds.items()
-        if facts.get(name) is not None
-    ]
-    return " ".join([kind(hint), *limits])
+    return f"{kind(hint)} {config.bounds(facts)}".rstrip()
 
 
 def kind(hint: Any) -> str:

@@ -1,0 +1,60 @@
+"""Vacuum in a periodic cell: which lattice vectors only keep images of a chain or layer apart."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.errors import ConfigError
+from engine.system.geometry import Geometry
+
+
+def vacuum_axes(geometry: Geometry, vacuum_bohr: float) -> tuple[int, ...]:
+    """Returns the lattice vectors that may be cut down to `vacuum_bohr`.
+
+    A direction is vacuum if its vector is longer than that, orthogonal to the others, and all
+    atoms fit within half of `vacuum_bohr` along it.
+    """
+    axes = []
+    for axis, vector in enumerate(geometry.lattice):
+        length = np.linalg.norm(vector)
+        overlap = np.abs(np.delete(geometry.lattice, axis, axis=0) @ vector).max()
+        if length > vacuum_bohr and overlap <= 1e-8 * length:
+            _, extent = gathered(geometry, axis)
+            axes += [axis] if extent <= vacuum_bohr / 2 else []
+    return tuple(axes)
+
+
+def check_vacuum(
+    geometry: Geometry, vacuum_bohr: float, kpoints: np.ndarray, *, where: str
+) -> None:
+    """Refuses k-points along vacuum that is to be shortened.
+
+    Args:
+        geometry: Periodic primitive cell.
+        vacuum_bohr: The new lattice constant.
+        kpoints: (K, 3) fractions of the reciprocal vectors.
+        where: File and key, for error messages.
+
+    Raises:
+        ConfigError: A twist or a supercell along a vacuum direction.
+    """
+    for axis in vacuum_axes(geometry, vacuum_bohr):
+        if np.abs(kpoints[:, axis]).max() > 1e-10:
+            raise ConfigError(
+                f"twist or supercell along lattice vector {axis + 1}, which is vacuum",
+                where=where,
+                expected="neither along vacuum",
+                remedy="delete vacuum_bohr, or set the twist along it to zero",
+            )
+
+
+def gathered(geometry: Geometry, axis: int) -> tuple[np.ndarray, float]:
+    """Returns integer moves (A,) along `axis` that bring the atoms together, and their extent."""
+    frac = geometry.positions @ np.linalg.inv(geometry.lattice)[:, axis]
+    inside = frac - np.floor(frac)
+    ordered = np.sort(inside)
+    gaps = np.append(ordered[1:], ordered[0] + 1) - ordered
+    first = ordered[(np.argmax(gaps) + 1) % len(ordered)]
+    moved = inside + (inside < first)
+    extent = (moved.max() - moved.min()) * np.linalg.norm(geometry.lattice[axis])
+    return np.round(moved - frac), float(extent)
