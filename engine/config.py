@@ -374,9 +374,10 @@ class VmcConfig:
 
     steps: int = key("optimisation steps", default=2000, at_least=0)
     checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
-    runaway_ha: float = key(
-        "stop when the energy falls or rises this far from the mean-field energy",
-        default=20.0,
+    runaway_ha_per_particle: float = key(
+        "stop when the energy per particle is this far below the mean field's, or twenty times as "
+        "far above",
+        default=0.5,
         unit="hartree",
         above=0,
     )

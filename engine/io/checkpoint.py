@@ -7,9 +7,11 @@ guards against state of another run.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from engine.io import hdf5
 log = logging.getLogger(__name__)
 
 KEEP = 2
-"""Saved states kept; the older one serves where the newer is damaged."""
+"""Saved states kept while running; the older one serves where the newer is damaged."""
 
 
 def flatten(tree: Any) -> dict[str, np.ndarray]:
@@ -79,25 +81,52 @@ def _path(path: tuple) -> str:
 # --- scratch state ---------------------------------------------------------------------
 
 
-def save_state(folder: Path, step: int, data: Mapping[str, Any], fingerprint: str) -> Path:
-    """Writes `folder/step-<step>.h5` and removes all but the newest `KEEP` states."""
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the folder for this process; the lock goes with the process, however it ends.
+
+    Raises:
+        DataError: Another process holds it: a second copy of the same job.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.with_name(f"{folder.name}.lock")
+    with open(path, "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DataError(
+                "another process is running this stage",
+                where=str(folder),
+                expected="one process per stage and twist",
+                remedy="wait for it, or stop it, then run again: it resumes",
+            ) from error
+        yield
+        path.unlink(missing_ok=True)
+
+
+def save_state(
+    folder: Path, step: int, data: Mapping[str, Any], fingerprint: str, *, keep: int = KEEP
+) -> Path:
+    """Writes `folder/step-<step>.h5` and removes all but the newest `keep` states."""
     path = folder / f"step-{step:09d}.h5"
     hdf5.write(path, "state", data, fingerprint=fingerprint)
-    for old in _states(folder)[:-KEEP]:
-        old.unlink()
+    for old in _states(folder)[:-keep]:
+        old.unlink(missing_ok=True)
     return path
 
 
 def load_state(folder: Path, fingerprint: str) -> tuple[int, dict[str, Any]] | None:
     """Returns (step, data) of the newest good state, or None.
 
-    A damaged state is skipped and said so; a folder of another fingerprint is moved aside.
+    A damaged state is renamed and said so, and the one before it is used; a folder of another
+    fingerprint is moved aside.
     """
     for path in reversed(_states(folder)):
         try:
             record = hdf5.read(path, "state")
         except DataError as error:
-            log.warning("saved state skipped: %s", error)
+            path.rename(path.with_suffix(".damaged"))
+            log.warning("saved state skipped and renamed to .damaged: %s", error)
             continue
         if record.fingerprint != fingerprint:
             aside = _aside(folder)
@@ -116,14 +145,6 @@ def newest_state(folder: Path) -> str:
     """Returns the path of the newest saved state for messages, or a sentence that there is none."""
     states = _states(folder)
     return str(states[-1]) if states else "none was saved yet"
-
-
-def clear_state(folder: Path) -> None:
-    """Removes the scratch of a finished stage."""
-    for path in _states(folder):
-        path.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _states(folder: Path) -> list[Path]:

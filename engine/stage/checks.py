@@ -8,15 +8,22 @@ from engine.errors import NumericalError
 from engine.stage.loop import FLUSH
 
 ZERO_VARIANCE = 1e-14
+UPWARD = 20.0
 
 
-def check_energy(columns: dict[str, np.ndarray], mean_field_ha: float, runaway_ha: float) -> None:
+def check_energy(
+    columns: dict[str, np.ndarray], mean_field_ha: float, n_particles: int, runaway_ha: float
+) -> None:
     """Raises NumericalError where the last rows of a trace cannot be a healthy run.
 
+    Correlation lowers the energy by tenths of a hartree per particle at most, while a bad start
+    may be far above: the upper limit is `UPWARD` times the lower one.
+
     Args:
-        columns: Trace with `energy_ha` and `variance_ha2`.
+        columns: Trace with `energy_ha` and `variance_ha2`, per simulation cell.
         mean_field_ha: Mean-field energy of the simulation cell, hartree.
-        runaway_ha: Largest believable distance from it, hartree.
+        n_particles: Particles in the simulation cell.
+        runaway_ha: Largest believable distance below it, hartree per particle.
     """
     energy, variance = columns["energy_ha"][-FLUSH:], columns["variance_ha2"][-FLUSH:]
     check_finite(energy, "the local energy")
@@ -27,10 +34,12 @@ def check_energy(columns: dict[str, np.ndarray], mean_field_ha: float, runaway_h
             expected="walkers that move and an ansatz that is not exact",
             remedy="look at the acceptance; lower sampler.width_bohr",
         )
-    if abs(np.median(energy) - mean_field_ha) > runaway_ha:
+    low = mean_field_ha - n_particles * runaway_ha
+    high = mean_field_ha + n_particles * runaway_ha * UPWARD
+    if not low < np.median(energy) < high:
         raise NumericalError(
             f"runaway energy {np.median(energy):.4f} Ha",
-            expected=f"within {runaway_ha} Ha of the mean field, {mean_field_ha:.4f} Ha",
+            expected=f"between {low:.4f} and {high:.4f} Ha, about the mean field",
             remedy="lower optimizer.learning_rate or raise optimizer.damping",
         )
 

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from engine import __version__, keys
-from engine.config import EvaluateConfig, HamiltonianConfig, parse
+from engine.config import EvaluateConfig, HamiltonianConfig, VmcConfig, parse
 from engine.estimator.statistics import estimate
 from engine.hamiltonian import make_hamiltonian
-from engine.io import checkpoint as states
 from engine.io import hdf5
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
@@ -27,7 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_STREAMS = 64
 """Walkers are averaged into at most this many independent streams for the autocorrelation."""
-RUNAWAY_HA = 1e3
+TRUSTED_TAUS = 50
+"""Fewer autocorrelation times than this do not make a trustworthy error bar."""
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
         state_dir: Scratch for saved states.
     """
     before = read_start(checkpoint)
-    job = load("evaluate", sections, system=system, mean_field=mean_field, start=before)
+    job = load("evaluate", sections, system=system, mean_field=mean_field, start=checkpoint)
     options = parse(EvaluateConfig, sections["evaluate"], where="evaluate")
     advance, prepare = make_measurement(job)
     target_ha = options.target_error_ha_per_cell * job.n_cells
@@ -64,11 +64,17 @@ def evaluate(
         job.fingerprint,
         prepare,
         advance,
-        check=lambda columns, step: check_energy(columns, job.mean_field_ha, RUNAWAY_HA),
+        check=lambda columns, step: check_energy(
+            columns,
+            job.mean_field_ha,
+            job.system.n_particles,
+            VmcConfig.runaway_ha_per_particle,
+        ),
         finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha,
     )
     _, columns = loop.run(plan, restored(job, before, checkpoint))
     facts = summarise(job, columns, target_ha)
+    _warn(job, facts)
     write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
     hdf5.write(
         result,
@@ -78,7 +84,6 @@ def evaluate(
         fingerprint=job.fingerprint,
         attributes=facts,
     )
-    states.clear_state(state_dir)
     log.info(
         "%s: %.6f +- %.6f Ha per simulation cell, tau %.1f steps",
         job.name,
@@ -162,7 +167,7 @@ def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dic
         "seed": job.sections["seed"],
         "seconds": seconds,
         "hours": seconds / 3600,
-        "compile_seconds": runtime.compile_seconds(),
+        **runtime.compilation(),
         "device": runtime.device(),
         "engine_version": __version__,
         "commit": runtime.commit(),
@@ -171,3 +176,24 @@ def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dic
 
 def _error(columns: dict[str, np.ndarray]) -> float:
     return estimate(columns["streams_ha"]).error
+
+
+def _warn(job: Job, facts: dict[str, Any]) -> None:
+    """Says in the log what makes an error bar larger than asked for, or doubtful."""
+    if not facts["converged"]:
+        log.warning(
+            "%s: error %.2g Ha after %d steps, %.2g Ha asked for: raise evaluate.max_steps or "
+            "train longer (a lower variance needs fewer samples)",
+            job.name,
+            facts["error_ha"],
+            facts["steps"],
+            facts["target_error_ha"],
+        )
+    if facts["steps"] < TRUSTED_TAUS * facts["tau_steps"]:
+        log.warning(
+            "%s: %d steps are only %.0f autocorrelation times: raise evaluate.min_steps or "
+            "sampler.moves",
+            job.name,
+            facts["steps"],
+            facts["steps"] / facts["tau_steps"],
+        )

@@ -9,13 +9,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from engine import keys
+from engine import __version__, keys
 from engine.config import AnsatzConfig, SamplerConfig, fingerprint, parse
+from engine.errors import DataError
 from engine.io.checkpoint import flatten, prefixed, under, unflatten
-from engine.io.hdf5 import Record, read
-from engine.io.mean_field import read_mean_field
-from engine.io.system import read_system
+from engine.io.hdf5 import Record, content, read
+from engine.io.mean_field import MeanField, read_mean_field
+from engine.io.system import SystemFile, read_system
 from engine.mean_field.reference import evaluate_orbitals, make_reference
 from engine.sampler.initial import initial_walkers
 from engine.sampler.metropolis import make_metropolis
@@ -81,7 +83,7 @@ def load(
     *,
     system: Path,
     mean_field: Path,
-    start: Record | None = None,
+    start: Path | None = None,
 ) -> Job:
     """Reads the inputs of a stage and builds its functions.
 
@@ -90,11 +92,15 @@ def load(
         sections: What `engine.campaign` resolved for it.
         system: system.h5.
         mean_field: twist-<k>.h5.
-        start: Content of the previous stage's checkpoint, where there is one.
+        start: The previous stage's checkpoint, where there is one.
+
+    Raises:
+        DataError: The files do not belong together or to the twist asked for.
     """
     runtime.configure()
     file, scf = read_system(system), read_mean_field(mean_field)
-    inputs = [file.fingerprint, scf.fingerprint] + ([start.fingerprint] if start else [])
+    _check_inputs(sections, file, scf, mean_field)
+    inputs = [content(path) for path in (system, mean_field, start) if path]
     dtype = jnp.dtype(sections["precision"])
     is_complex = sections["number"] == "complex"
     here = file.system.with_twist(scf.twist)
@@ -106,7 +112,7 @@ def load(
     return Job(
         name=f"{stage} {'/'.join(path)}",
         sections=sections,
-        fingerprint=fingerprint({"stage": stage, **sections}, inputs),
+        fingerprint=fingerprint({"stage": stage, "engine": __version__, **sections}, inputs),
         system=here,
         reference=reference,
         n_cells=file.n_cells,
@@ -119,6 +125,21 @@ def load(
         key=keys.root(sections["seed"], *path),
         dtype=dtype,
     )
+
+
+def _check_inputs(sections: dict[str, Any], file: SystemFile, scf: MeanField, path: Path) -> None:
+    wanted = {
+        "twist": (np.allclose(scf.twist, sections["twist"]["frac"]), sections["twist"]["frac"]),
+        "system fingerprint": (scf.system_fingerprint == file.fingerprint, file.fingerprint),
+    }
+    for what, (equal, expected) in wanted.items():
+        if not equal:
+            raise DataError(
+                f"the mean field is of another {what}",
+                where=str(path),
+                expected=f"{what} {expected}",
+                remedy="delete it and run again",
+            )
 
 
 def restored(job: Job, start: Record, where: Path) -> tuple[Any, Any]:

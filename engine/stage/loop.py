@@ -60,6 +60,12 @@ def run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
         NumericalError: From `plan.check`; the last good state stays on disk and is named.
         Interrupted: A stop signal arrived; everything is saved and the next start resumes.
     """
+    with checkpoint.locked(plan.folder):
+        return _run(plan, initial)
+
+
+def _run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    clock, progress = runtime.Clock(), Progress(plan)
     state = checkpoint.canonical(initial)
     step, trace = 0, Trace()
     saved = checkpoint.load_state(plan.folder, plan.fingerprint)
@@ -71,7 +77,6 @@ def run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
     else:
         log.info("%s: fresh start, %d steps", plan.name, plan.steps)
         state = checkpoint.canonical(plan.prepare(state))
-    clock, progress = runtime.Clock(), Progress(plan)
     with runtime.stop_requests() as stop:
         while step < plan.steps and not (
             step and step % plan.save_every == 0 and plan.finished(trace.columns, step)
@@ -82,9 +87,9 @@ def run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
             save = step % plan.save_every == 0 or step == plan.steps or stop()
             if save or step % FLUSH == 0:
                 trace.flush(clock)
-                _checked(plan, trace.columns, step)
+                _checked(plan, lambda: plan.check(trace.columns, step), step)  # noqa: B023
                 progress(trace.columns, step)
-            if save and step < plan.steps:
+            if save:
                 _save(plan, state, trace.columns, step)
             if stop() and step < plan.steps:
                 raise Interrupted(
@@ -96,15 +101,33 @@ def run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
 
 
 def _save(plan: Plan, state: Any, columns: dict[str, np.ndarray], step: int) -> None:
+    """Saves a state that has proved finite; the last one of a run is kept alone.
+
+    It stays after the stage has ended, so that outputs lost with a killed workflow are made
+    again from it at once.
+    """
+    _checked(plan, lambda: check_tree(state), step)
+    keep = 1 if step == plan.steps else checkpoint.KEEP
     data = checkpoint.prefixed("tree", checkpoint.flatten(state)) | checkpoint.prefixed(
         "trace", columns
     )
-    checkpoint.save_state(plan.folder, step, data, plan.fingerprint)
+    checkpoint.save_state(plan.folder, step, data, plan.fingerprint, keep=keep)
 
 
-def _checked(plan: Plan, columns: dict[str, np.ndarray], step: int) -> None:
+def check_tree(tree: Any) -> None:
+    """Raises NumericalError where a floating-point leaf of a pytree is not finite."""
+    for name, leaf in checkpoint.flatten(tree).items():
+        if np.issubdtype(leaf.dtype, np.inexact) and not np.all(np.isfinite(leaf)):
+            raise NumericalError(
+                f"'{name}' is not finite",
+                expected="finite parameters and walkers",
+                remedy="lower optimizer.learning_rate or raise optimizer.damping",
+            )
+
+
+def _checked(plan: Plan, check: Callable[[], None], step: int) -> None:
     try:
-        plan.check(columns, step)
+        check()
     except NumericalError as error:
         raise NumericalError(
             error.what,

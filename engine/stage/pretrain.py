@@ -15,12 +15,11 @@ import jax.numpy as jnp
 
 from engine import keys
 from engine.config import PretrainConfig, parse
-from engine.io import checkpoint as states
 from engine.io import hdf5
 from engine.io.trace import write_trace
 from engine.mean_field.reference import evaluate_orbitals
 from engine.optimizer.first_order import adam
-from engine.stage import loop
+from engine.stage import loop, runtime
 from engine.stage.checks import check_finite
 from engine.stage.job import Job, checkpoint_data, load
 from engine.stage.programs import batch_log_density
@@ -87,7 +86,8 @@ def pretrain(
     )
     initial = (params, sampler, optimizer.init(params, None, None))
     (params, sampler, _), columns = loop.run(plan, initial)
-    write_trace(trace, columns, fingerprint=job.fingerprint)
+    attributes = {"stage": "pretrain", "device": runtime.device(), **runtime.compilation()}
+    write_trace(trace, columns, fingerprint=job.fingerprint, attributes=attributes)
     hdf5.write(
         checkpoint,
         "checkpoint",
@@ -95,7 +95,6 @@ def pretrain(
         fingerprint=job.fingerprint,
         attributes={"stage": "pretrain", "steps": steps},
     )
-    states.clear_state(state_dir)
 
 
 def make_fit(job: Job):

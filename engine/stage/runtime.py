@@ -8,13 +8,19 @@ import subprocess
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jax
 
 log = logging.getLogger(__name__)
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP)
+CACHE_EVENTS = {
+    "/jax/compilation_cache/cache_hits": "loaded",
+    "/jax/compilation_cache/cache_misses": "compiled",
+}
 _compile_seconds = 0.0
+_programs = {"loaded": 0, "compiled": 0}
 
 
 def configure() -> None:
@@ -25,10 +31,11 @@ def configure() -> None:
     """
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     if not getattr(configure, "listening", False):
         jax.monitoring.register_event_duration_secs_listener(_on_duration)
+        jax.monitoring.register_event_listener(_on_event)
         configure.listening = True
 
 
@@ -36,6 +43,21 @@ def _on_duration(event: str, seconds: float, **_) -> None:
     global _compile_seconds
     if event.startswith("/jax/core/compile/"):
         _compile_seconds += seconds
+
+
+def _on_event(event: str, **_) -> None:
+    if event in CACHE_EVENTS:
+        _programs[CACHE_EVENTS[event]] += 1
+
+
+def compilation() -> dict[str, Any]:
+    """Returns what this process has spent on programs, for the attributes of a stage's file.
+
+    `compile_seconds` is tracing, compiling and loading; `programs_compiled` and
+    `programs_loaded` count programs made and programs found in the persistent cache.
+    """
+    counts = {f"programs_{name}": count for name, count in _programs.items()}
+    return {"compile_seconds": compile_seconds(), **counts}
 
 
 def compile_seconds() -> float:
@@ -49,11 +71,11 @@ def device() -> str:
 
 
 def commit() -> str:
-    """Returns the short commit of the source tree, or "" outside a repository."""
+    """Returns the short commit of the source tree, "-dirty" where it was edited, or ""."""
     folder = Path(__file__).resolve().parents[2]
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
             cwd=folder,
             text=True,
             capture_output=True,
@@ -77,7 +99,8 @@ def stop_requests():
         )
 
     try:
-        before = {number: signal.signal(number, note) for number in STOP_SIGNALS}
+        wanted = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
+        before = {number: signal.signal(number, note) for number in wanted}
     except ValueError:  # not the main thread: signals are somebody else's business
         yield lambda: None
         return
@@ -89,7 +112,7 @@ def stop_requests():
 
 
 class Clock:
-    """Wall seconds since the start and since the last reading."""
+    """Wall seconds since the last reading."""
 
     def __init__(self) -> None:
         self.last = time.monotonic()

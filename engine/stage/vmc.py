@@ -11,7 +11,6 @@ import jax.numpy as jnp
 from engine import keys
 from engine.config import HamiltonianConfig, OptimizerConfig, VmcConfig, parse
 from engine.hamiltonian import make_hamiltonian
-from engine.io import checkpoint as states
 from engine.io import hdf5
 from engine.io.trace import write_trace
 from engine.optimizer import make_optimizer
@@ -47,7 +46,7 @@ def vmc(
         state_dir: Scratch for saved states.
     """
     before = read_start(start)
-    job = load("vmc", sections, system=system, mean_field=mean_field, start=before)
+    job = load("vmc", sections, system=system, mean_field=mean_field, start=start)
     options = parse(VmcConfig, sections["vmc"], where="vmc")
     params, sampler = restored(job, before, start)
     advance, initial, prepare = make_iteration(job, params, sampler, options.steps)
@@ -59,14 +58,12 @@ def vmc(
         job.fingerprint,
         prepare,
         advance,
-        check=lambda columns, step: check_energy(columns, job.mean_field_ha, options.runaway_ha),
+        check=lambda columns, step: check_energy(
+            columns, job.mean_field_ha, job.system.n_particles, options.runaway_ha_per_particle
+        ),
     )
     state, columns = loop.run(plan, initial)
-    attributes = {
-        "stage": "vmc",
-        "compile_seconds": runtime.compile_seconds(),
-        "device": runtime.device(),
-    }
+    attributes = {"stage": "vmc", "device": runtime.device(), **runtime.compilation()}
     write_trace(trace, columns, fingerprint=job.fingerprint, attributes=attributes)
     data = checkpoint_data(params=state.params, sampler=state.sampler, optimizer=state.optimizer)
     hdf5.write(
@@ -76,7 +73,6 @@ def vmc(
         fingerprint=job.fingerprint,
         attributes=attributes,
     )
-    states.clear_state(state_dir)
     log.info("%s: %.1f s of compilation", job.name, runtime.compile_seconds())
 
 

@@ -45,7 +45,16 @@ def test_two_states_are_kept_and_a_damaged_one_is_skipped(tmp_path, caplog):
     newest.write_bytes(newest.read_bytes()[:-500])
     step, data = checkpoint.load_state(tmp_path, "f")
     assert step == 2 and data["x"][0] == 2
-    assert "skipped" in caplog.text
+    assert "skipped" in caplog.text and newest.with_suffix(".damaged").exists()
+
+
+def test_new_states_survive_where_all_old_ones_are_damaged(tmp_path):
+    for step in (1800, 2000):
+        path = checkpoint.save_state(tmp_path, step, {"x": step}, "f")
+        path.write_bytes(b"torn")
+    assert checkpoint.load_state(tmp_path, "f") is None
+    checkpoint.save_state(tmp_path, 200, {"x": 200}, "f")
+    assert checkpoint.load_state(tmp_path, "f")[0] == 200
 
 
 def test_bit_flip_is_detected(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine import keys
-from engine.errors import Interrupted, NumericalError
+from engine.errors import DataError, Interrupted, NumericalError
 from engine.stage import loop
 from engine.stage.checks import check_energy
 
@@ -76,7 +76,7 @@ def test_nan_stops_the_stage_and_names_the_last_good_state(tmp_path):
         state, row = advance(state, step)
         return state, row | {"energy_ha": jnp.where(step == 25, jnp.nan, -1.0), "variance_ha2": 1.0}
 
-    check = lambda columns, step: check_energy(columns, -1.0, 5.0)  # noqa: E731
+    check = lambda columns, step: check_energy(columns, -1.0, 2, 0.5)  # noqa: E731
     with pytest.raises(NumericalError, match="not finite") as error:
         loop.run(plan(tmp_path, advance=breaks, check=check), START)
     assert "step-000000020.h5" in str(error.value)
@@ -85,12 +85,17 @@ def test_nan_stops_the_stage_and_names_the_last_good_state(tmp_path):
 
 @pytest.mark.parametrize(
     ("energy", "variance", "text"),
-    [(-40.0, 1.0, "runaway"), (-1.0, 0.0, "variance"), (-1.0, np.inf, "not finite")],
+    [
+        (-2.1, 1.0, "runaway"),
+        (20.0, 1.0, "runaway"),
+        (-1.0, 0.0, "variance"),
+        (-1.0, np.inf, "not finite"),
+    ],
 )
 def test_unhealthy_energies(energy, variance, text):
     columns = {"energy_ha": np.full(10, energy), "variance_ha2": np.full(10, variance)}
     with pytest.raises(NumericalError, match=text):
-        check_energy(columns, -1.0, 20.0)
+        check_energy(columns, -1.0, 2, 0.5)
 
 
 def test_stops_early_when_finished(tmp_path):
@@ -114,3 +119,45 @@ def test_equilibration_only_on_a_fresh_start(tmp_path):
         loop.run(plan(tmp_path, advance=killed, prepare=prepare), START)
     loop.run(plan(tmp_path, prepare=prepare), START)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("born", [39, 49])
+def test_a_poisoned_state_is_neither_saved_nor_returned(tmp_path, born):
+    """The update after a healthy measurement gives NaN, at a save step and at the last step."""
+
+    def poisons(state, step):
+        state, row = advance(state, step)
+        return ({"x": state["x"] * jnp.nan} if step == born else state), row
+
+    with pytest.raises(NumericalError, match="'x' is not finite") as error:
+        loop.run(plan(tmp_path, advance=poisons), START)
+    good = 20 if born == 39 else 40
+    assert f"step-{good:09d}.h5" in str(error.value)
+    whole, _ = loop.run(plan(tmp_path / "whole"), START)
+    resumed, _ = loop.run(plan(tmp_path), START)
+    np.testing.assert_array_equal(whole["x"], resumed["x"])
+
+
+def test_a_finished_stage_is_made_again_from_its_last_state(tmp_path):
+    whole, trace = loop.run(plan(tmp_path), START)
+    assert [p.name for p in tmp_path.glob("step-*")] == ["step-000000050.h5"]
+
+    def never(state, step):
+        raise AssertionError("a finished stage must not step")
+
+    again, trace_again = loop.run(plan(tmp_path, advance=never), START)
+    np.testing.assert_array_equal(whole["x"], again["x"])
+    np.testing.assert_array_equal(trace["energy_ha"], trace_again["energy_ha"])
+
+
+def test_a_second_copy_of_a_running_stage_is_refused(tmp_path):
+    folder = tmp_path / "state"
+
+    def starts_again(state, step):
+        if step == 5:
+            with pytest.raises(DataError, match="another process is running this stage"):
+                loop.run(plan(folder), START)
+        return advance(state, step)
+
+    loop.run(plan(folder, advance=starts_again), START)
+    assert not (tmp_path / "state.lock").exists()

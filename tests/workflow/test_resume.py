@@ -74,7 +74,7 @@ def test_killed_stages_resume_bit_for_bit(tmp_path, name):
         assert expected.keys() == found.keys()
         for path in expected.keys() - set(TIMES):
             np.testing.assert_array_equal(found[path], expected[path], err_msg=f"{file}: {path}")
-    assert not list(killed.glob("*-state"))
+    assert not list(killed.glob("*.lock"))
 
 
 def kill_in(stage: str, folder: Path, run: dict) -> None:
