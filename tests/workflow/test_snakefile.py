@@ -43,6 +43,43 @@ def test_bad_input_stops_before_any_job_with_the_message_alone(project):
     assert not (project.folder / "results").exists()
 
 
+BASIS = "basis: sto-3g"
+BAD = {
+    "unknown basis": (BASIS, "basis: sto-3h", ["'basis'", "'sto-3h'", "'sto-3g'"]),
+    "basis without an element": (
+        "species: H",
+        "species: Xe",
+        ["'basis'", "'sto-3g' for element Xe", "for Xe: ano"],
+    ),
+    "unknown functional": (
+        BASIS,
+        "method: rks\n  functional: pbbe",
+        ["'functional'", "'pbbe'", "'pbe'"],
+    ),
+    "unknown fitting basis": (
+        BASIS,
+        "auxiliary_basis: weygend",
+        ["'auxiliary_basis'", "'weygend'", "'weigend'"],
+    ),
+    "twist along shortened vacuum": (
+        f"grid: [2, 1, 1]\nmean_field:\n  {BASIS}",
+        f"grid: [2, 2, 1]\nmean_field:\n  {BASIS}\n  vacuum_bohr: 9",
+        ["'vacuum_bohr'", "lattice vector 2", "vacuum"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda name: name.replace(" ", "-"))
+def test_a_mean_field_that_cannot_be_computed_stops_before_any_job(project, case):
+    old, new, pieces = BAD[case]
+    project.edit("materials/chain.yaml", old, new)
+    message = project.refused()
+    for piece in ["materials/chain.yaml", "'mean_field'", *pieces]:
+        assert piece in message, message
+    assert "Traceback" not in message
+    assert not (project.folder / "results").exists()
+
+
 def test_an_edited_structure_file_repeats_the_material(project):
     project.write("materials/h2.xyz", "2\n\nH 0 0 0\nH 0.74 0 0\n")
     project.write(
@@ -56,12 +93,16 @@ def test_an_edited_structure_file_repeats_the_material(project):
 
 
 def test_what_stops_a_job_is_in_its_log_and_on_the_screen(project):
-    project.edit("materials/h2.yaml", "sto-3g", "sto-3h")
+    project.write(
+        "materials/h2.yaml",
+        "structure: {kind: atoms, species: [Be], positions_bohr: [[0, 0, 0]]}\n"
+        "mean_field: {basis: 6-31g, max_cycles: 1, convergence_ha: 1.0e-14}\n",
+    )
     done = project.snakemake("--retries", "0", "results/h2/mean_field/scf/twist-000.h5")
     assert done.returncode != 0
     for text in (
         (project.folder / "logs/h2/mean_field/scf/twist-000.log").read_text(),
         done.stdout + done.stderr,
     ):
-        assert "basis" in text and "'sto-3h'" in text and "remedy:" in text
+        assert "did not converge in 1 cycles" in text and "remedy:" in text
     assert not (project.folder / "results/h2/mean_field/scf/twist-000.h5").exists()

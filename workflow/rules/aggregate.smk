@@ -8,6 +8,8 @@ rule twist_average:
         twists="results/{material}/{method}/twists.csv",
     log:
         "logs/{material}/{method}/twist_average.log",
+    benchmark:
+        "logs/{material}/{method}/twist_average.benchmark.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -35,6 +37,8 @@ rule tables:
         ),
     log:
         "logs/tables.log",
+    benchmark:
+        "logs/tables.benchmark.tsv"
     conda:
         "../../environment.yml"
     message:
@@ -53,6 +57,8 @@ rule report:
         report="results/report.html",
     log:
         "logs/report.log",
+    benchmark:
+        "logs/report.benchmark.tsv"
     conda:
         "../../environment.yml"
     params:

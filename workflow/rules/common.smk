@@ -17,10 +17,20 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.abspath("results/.jax
 
 CAMPAIGN_FILE = config.get("campaign", "campaign.yaml")
 
+
+def check_mean_fields():
+    """Asks PySCF for the basis sets and functionals of all materials."""
+    from engine.mean_field.pyscf_solver import check_options  # a second; not for every job
+
+    for facts in map(CAMPAIGN.material, CAMPAIGN.runs):
+        check_options(facts.config.mean_field, facts.symbols, f"{facts.path}, key 'mean_field'")
+
+
 try:
     CAMPAIGN = load(CAMPAIGN_FILE)
     if workflow.is_main_process:
         CAMPAIGN.check()
+        check_mean_fields()
 except PsilatticeError as error:
     raise WorkflowError(str(error)) from None
 

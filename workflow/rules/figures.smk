@@ -15,6 +15,8 @@ rule training_figure:
         png="results/figures/{material}/{method}/training.png",
     log:
         "logs/figures/{material}/{method}/training.log",
+    benchmark:
+        "logs/figures/{material}/{method}/training.benchmark.tsv"
     conda:
         "../../environment.yml"
     message:
@@ -36,6 +38,8 @@ rule twist_figure:
         png="results/figures/{material}/{method}/twists.png",
     log:
         "logs/figures/{material}/{method}/twists.log",
+    benchmark:
+        "logs/figures/{material}/{method}/twists.benchmark.tsv"
     conda:
         "../../environment.yml"
     message:
@@ -56,6 +60,8 @@ rule literature_figure:
         png="results/figures/literature.png",
     log:
         "logs/figures/literature.log",
+    benchmark:
+        "logs/figures/literature.benchmark.tsv"
     conda:
         "../../environment.yml"
     message:

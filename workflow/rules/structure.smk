@@ -6,6 +6,8 @@ rule structure:
         structure="results/{material}/structure.extxyz",
     log:
         "logs/{material}/structure.log",
+    benchmark:
+        "logs/{material}/structure.benchmark.tsv"
     conda:
         "../../environment.yml"
     params:
