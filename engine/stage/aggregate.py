@@ -19,7 +19,6 @@ import numpy as np
 from engine.config import fingerprint
 from engine.errors import DataError
 from engine.io import hdf5, table
-from engine.io.trace import read_trace
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +76,9 @@ TWIST_COLUMNS = (
     "target_reached",
     "hours",
     "seconds",
-    "compile_seconds",
+    "pretrain_compile_s",
+    "vmc_compile_s",
+    "evaluate_compile_s",
     "device",
     "fingerprint",
 )
@@ -102,7 +103,6 @@ COPIED = (
     "walkers",
     "acceptance",
     "seconds",
-    "compile_seconds",
     "device",
 )
 """Attributes of a result file that are columns as they are."""
@@ -121,7 +121,7 @@ def twist_average(
     Args:
         sections: material, method, n_atoms, n_cells, twists, literature, seed.
         results: One evaluation per twist, in the order of `sections["twists"]`.
-        training: Per twist, the traces of the stages before it; their time is part of the cost.
+        training: Per twist, the traces of pretrain and vmc; their time is part of the cost.
         energy: `energy.csv`, one row.
         twists: `twists.csv`, one row per twist.
 
@@ -133,8 +133,10 @@ def twist_average(
         _twist_row(sections, point, record, path)
         for point, record, path in zip(sections["twists"], records, results, strict=True)
     ]
-    for row, traces in zip(rows, training, strict=True):
+    for row, record, paths in zip(rows, records, training, strict=True):
+        traces = [hdf5.read(path, "trace") for path in paths]
         row["hours"] = (row["seconds"] + math.fsum(map(_seconds, traces))) / 3600
+        row |= _compile_times(*traces, record)
     row = average(rows, sections) | {
         "fingerprint": fingerprint(sections, [r.fingerprint for r in records]),
         **{
@@ -235,9 +237,20 @@ def _twist_row(
     }
 
 
-def _seconds(trace: Path) -> float:
+def _seconds(trace: hdf5.Record) -> float:
     """Returns the wall time of a stage from its trace; 0 where it had no steps."""
-    return float(np.sum(read_trace(trace).get("seconds", 0.0)))
+    return float(np.sum(trace.data.get("seconds", 0.0)))
+
+
+def _compile_times(
+    pretrain: hdf5.Record, vmc: hdf5.Record, evaluate: hdf5.Record
+) -> dict[str, float | None]:
+    """Returns the seconds each stage spent tracing, compiling and loading programs."""
+    stages = {"pretrain": pretrain, "vmc": vmc, "evaluate": evaluate}
+    return {
+        f"{name}_compile_s": record.attributes.get("compile_seconds")
+        for name, record in stages.items()
+    }
 
 
 def _literature(entry: Mapping[str, Any] | None, n_atoms: int, energy: float) -> dict[str, Any]:

@@ -1,13 +1,14 @@
-"""Prints energies for people: `python -m engine.stage.show results/tables/energies.csv`."""
+"""Prints energies for people: `python -m engine.stage.show --campaign campaign.yaml`."""
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.campaign import load
 from engine.io import table
 
 HEADER = (
@@ -15,10 +16,12 @@ HEADER = (
     "method",
     "twists",
     "energy (Ha/cell)",
-    "literature",
-    "difference (mHa)",
+    "literature (Ha/cell)",
+    "difference (mHa/cell)",
     "sigma",
 )
+CELL = "cell: the primitive cell; for a molecule, the molecule"
+MISSED = "* max_steps were not enough for target_error_ha_per_cell (section evaluate)"
 
 
 def compact(value: float, error: float) -> str:
@@ -48,33 +51,88 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         row["material"],
         row["method"],
         str(row["n_twists"]),
-        compact(row["energy_ha_per_cell"], error),
+        compact(row["energy_ha_per_cell"], error) + ("" if row["target_reached"] else " *"),
         f"{literature:.6f}" if compared else "-",
         f"{1e3 * row['difference_ha_per_cell']:+.2f} +- {1e3 * error:.2f}" if compared else "-",
         f"{deviation:+.1f}" if deviation is not None else "-",
     )
 
 
-def render(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the table as text, columns aligned."""
-    lines = [HEADER, *map(cells, rows)]
+def gamma_cells(row: Mapping[str, Any], twists: Iterable[Mapping[str, Any]]) -> list[tuple]:
+    """Returns the line of Gamma alone below an average that holds it, else no line."""
+    if row["n_twists"] == 1:
+        return []
+    return [
+        _gamma(row, twist)
+        for twist in twists
+        if (twist["material"], twist["method"]) == (row["material"], row["method"])
+        and not any(twist[f"frac_{i}"] for i in (1, 2, 3))
+    ]
+
+
+def render(rows: Sequence[Mapping[str, Any]], twists: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Returns the table as text, columns aligned.
+
+    Args:
+        rows: Rows of `energies.csv`.
+        twists: Rows of `twists.csv`.
+    """
+    body = [line for row in rows for line in (cells(row), *gamma_cells(row, twists))]
+    marked = any(line[3].endswith(" *") for line in body)
+    lines = [HEADER, *(_aligned(line) for line in body)] if marked else [HEADER, *body]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
     text = [
         "  ".join(_pad(line[i], width, i) for i, width in enumerate(widths)).rstrip()
         for line in lines
     ]
-    return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:]])
+    notes = [CELL, *([MISSED] if marked else [])]
+    return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:], "", *notes])
+
+
+def show(tables: Sequence[Path], missing: Sequence[str] = ()) -> None:
+    """Prints tables, with the `twists.csv` beside each, and names what is missing."""
+    twists = [path.with_name("twists.csv") for path in tables]
+    print(render(_rows(tables), _rows(path for path in twists if path.exists())))
+    if missing:
+        print(f"\nmissing: {', '.join(missing)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints one or several tables and where the report is."""
+    """Prints several tables, or those a campaign has so far, and where the report is."""
     parser = argparse.ArgumentParser(description="Print tables of energies.")
-    parser.add_argument("tables", nargs="+", type=Path, help="energies.csv or energy.csv files")
+    parser.add_argument("tables", nargs="*", type=Path, help="energies.csv or energy.csv files")
+    parser.add_argument("--campaign", help="print what there is of this campaign file instead")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of the campaign")
     parser.add_argument("--report", type=Path, help="report to point to")
     options = parser.parse_args(arguments)
-    print(render([row for path in options.tables for row in table.read(path)]))
+    if options.campaign is None:
+        show(options.tables)
+    else:
+        runs = load(options.campaign, options.root).runs.items()
+        names = [f"{material}/{method}" for material, methods in runs for method in methods]
+        paths = {name: options.root / "results" / name / "energy.csv" for name in names}
+        missing = [name for name, path in paths.items() if not path.exists()]
+        show([path for name, path in paths.items() if name not in missing], missing)
     if options.report and options.report.exists():
         print(f"\nreport: {options.report.resolve()}")
+
+
+def _rows(tables: Iterable[Path]) -> list[table.Row]:
+    return [row for path in tables for row in table.read(path)]
+
+
+def _gamma(row: Mapping[str, Any], twist: Mapping[str, Any]) -> tuple[str, ...]:
+    """Returns Gamma compared with what the average is compared with."""
+    literature = row.get("literature_ha_per_cell")
+    difference = None if literature is None else twist["energy_ha_per_cell"] - literature
+    line = cells({**row, **twist, "n_twists": 1, "difference_ha_per_cell": difference})
+    return ("", "Gamma alone", *line[2:-1], "")
+
+
+def _aligned(line: tuple[str, ...]) -> tuple[str, ...]:
+    """Leaves room for the mark, so that energies stay below each other."""
+    energy = line[3] if line[3].endswith(" *") else f"{line[3]}  "
+    return (*line[:3], energy, *line[4:])
 
 
 def _pad(cell: str, width: int, column: int) -> str:

@@ -23,7 +23,7 @@ def test_every_material_resolves_with_every_method(material):
                 )
 
 
-@pytest.mark.parametrize("name", ["campaign.yaml", "demo.yaml"])
+@pytest.mark.parametrize("name", ["campaign.yaml", "demo.yaml", "accuracy.yaml"])
 def test_every_campaign_resolves(name):
     load(name, root=ROOT).check()
 
@@ -32,7 +32,9 @@ def test_the_campaign_runs_every_shipped_material():
     assert sorted(load("campaign.yaml", root=ROOT).runs) == MATERIALS
 
 
-def test_the_demo_is_the_published_chain_beside_the_molecule():
+def test_the_demo_is_the_published_chain_with_and_without_twists_beside_the_molecule():
     demo = load("demo.yaml", root=ROOT)
-    assert {"h2", "h4-chain"} == set(demo.runs)
+    assert {"h2", "h4-chain", "h4-chain-gamma"} == set(demo.runs)
+    assert {methods for methods in demo.runs.values()} == {("ferminet-demo",)}
     assert [t.weight for t in demo.twists("h4-chain")] == [0.25, 0.5, 0.25]
+    assert [t.frac for t in demo.twists("h4-chain-gamma")] == [(0, 0, 0)]

@@ -71,11 +71,12 @@ def evaluation(path, twist, energy, error, **changes):
     return path
 
 
-def trace(path, seconds):
+def trace(path, seconds, compile_seconds):
     write_trace(
         path,
         {"energy_ha": np.zeros(len(seconds)), "seconds": np.array(seconds)} if seconds else {},
         fingerprint="t",
+        attributes={"compile_seconds": compile_seconds},
     )
     return path
 
@@ -87,7 +88,10 @@ def averaged(tmp_path):
         for t, e, s in zip(TWISTS, ENERGIES, ERRORS, strict=True)
     ]
     training = [
-        (trace(tmp_path / f"p{k}.h5", []), trace(tmp_path / f"v{k}.h5", [180.0, 144.0]))
+        (
+            trace(tmp_path / f"p{k}.h5", [], 7.5),
+            trace(tmp_path / f"v{k}.h5", [180.0, 144.0], 20.0 / (1 + k)),
+        )
         for k in range(3)
     ]
     twist_average(
@@ -145,6 +149,10 @@ def test_one_row_for_each_twist(averaged):
     assert [row["energy_ha_per_cell"] for row in rows] == [-1.0, -1.2, -1.1]
     assert [row["frac_1"] for row in rows] == [0.0, 0.25, 0.5]
     assert [row["weight"] for row in rows] == [0.25, 0.5, 0.25]
+    compiled = [
+        [row[f"{stage}_compile_s"] for stage in ("pretrain", "vmc", "evaluate")] for row in rows
+    ]
+    assert compiled == [[7.5, 20.0, 3.0], [7.5, 10.0, 3.0], [7.5, 20 / 3, 3.0]]
 
 
 def test_one_unfinished_twist_is_said(tmp_path):
@@ -153,7 +161,7 @@ def test_one_unfinished_twist_is_said(tmp_path):
     twist_average(
         sections,
         results=[result],
-        training=[()],
+        training=[[trace(tmp_path / f"{name}.h5", [], 0.0) for name in ("p", "v")]],
         energy=tmp_path / "e.csv",
         twists=tmp_path / "t.csv",
     )
@@ -168,7 +176,7 @@ def test_an_evaluation_of_another_twist_is_refused(tmp_path):
         twist_average(
             SECTIONS | {"twists": TWISTS[:1]},
             results=[result],
-            training=[()],
+            training=[[trace(tmp_path / f"{name}.h5", [], 0.0) for name in ("p", "v")]],
             energy=tmp_path / "e.csv",
             twists=tmp_path / "t.csv",
         )
@@ -184,7 +192,7 @@ def test_the_fingerprint_follows_the_evaluations(averaged, tmp_path):
     twist_average(
         SECTIONS,
         results=results,
-        training=[()] * 3,
+        training=[(tmp_path / f"p{k}.h5", tmp_path / f"v{k}.h5") for k in range(3)],
         energy=tmp_path / "e.csv",
         twists=tmp_path / "t.csv",
     )
@@ -226,17 +234,80 @@ def test_numbers_with_errors(value, error, text):
     assert show.compact(value, error) == text
 
 
+def lines_of(capsys):
+    return capsys.readouterr().out.splitlines()
+
+
 def test_the_printed_table(averaged, capsys):
     show.main([str(averaged / "energy.csv"), "--report", str(averaged / "twists.csv")])
-    printed = capsys.readouterr().out
+    lines = lines_of(capsys)
+    assert "energy (Ha/cell)" in lines[0] and "difference (mHa/cell)" in lines[0]
     # combined error: 6.1 mHa of the run and 2 mHa of the literature
-    for piece in (
-        "chain",
-        "net",
-        "-1.1250(61)",
+    assert lines[2].split() == [
+        *("chain", "net", "3", "-1.1250(61)", "-1.000000"),
+        *("-125.00", "+-", "6.12", "-19.4"),
+    ]
+    assert any("primitive cell" in line for line in lines)
+    assert not any("target" in line for line in lines)
+    assert lines[-1].startswith("report: ")
+
+
+def test_gamma_stands_below_an_average(averaged, capsys):
+    show.main([str(averaged / "energy.csv")])
+    gamma = lines_of(capsys)[3]
+    # -2.0 per simulation cell of two primitive ones, and its own error
+    assert gamma.split() == [
+        "Gamma",
+        "alone",
+        "1",
+        "-1.000(10)",
         "-1.000000",
-        "-125.00 +- 6.12",
-        "-19.4",
-        "report: ",
-    ):
-        assert piece in printed
+        "+0.00",
+        "+-",
+        "10.00",
+    ]
+
+
+def test_no_gamma_without_twist_average_or_without_gamma(averaged, capsys):
+    rows = table.read(averaged / "twists.csv")
+    table.write(averaged / "twists.csv", [row | {"frac_1": 0.125} for row in rows])
+    show.main([str(averaged / "energy.csv")])
+    assert not any("alone" in line for line in lines_of(capsys))
+    table.write(averaged / "twists.csv", rows)
+    [row] = table.read(averaged / "energy.csv")
+    table.write(averaged / "energy.csv", [row | {"n_twists": 1}])
+    show.main([str(averaged / "energy.csv")])
+    assert not any("alone" in line for line in lines_of(capsys))
+
+
+def test_a_missed_target_is_marked_and_explained(averaged, capsys):
+    [row] = table.read(averaged / "energy.csv")
+    table.write(averaged / "both.csv", [row, row | {"method": "short", "target_reached": False}])
+    show.main([str(averaged / "both.csv")])
+    lines = lines_of(capsys)
+    assert [line for line in lines if "-1.1250(61) *" in line] == [lines[4]]
+    assert "short" in lines[4]
+    assert lines[2].index("-1.1250(61)") == lines[4].index("-1.1250(61)")
+    assert any(line.startswith("* ") and "target_error_ha_per_cell" in line for line in lines)
+
+
+def test_a_campaign_shows_what_there_is_and_names_what_is_missing(averaged, capsys):
+    folder = averaged / "project"
+    (folder / "results/chain/net").mkdir(parents=True)
+    for name in ("energy.csv", "twists.csv"):
+        (averaged / name).rename(folder / "results/chain/net" / name)
+    for path, text in {
+        "materials/chain.yaml": "structure: {kind: molecule, name: H2}",
+        "methods/net.yaml": "precision: float64",
+        "methods/other.yaml": "precision: float32",
+        "mine.yaml": "runs: {chain: [net, other]}",
+    }.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text)
+    show.main(["--campaign", "mine.yaml", "--root", str(folder)])
+    lines = lines_of(capsys)
+    assert lines[2].startswith("chain") and "Gamma alone" in lines[3]
+    assert lines[-1] == "missing: chain/other"
+    (folder / "results/chain/net/energy.csv").unlink()
+    show.main(["--campaign", "mine.yaml", "--root", str(folder)])
+    assert lines_of(capsys)[-1] == "missing: chain/net, chain/other"
