@@ -333,18 +333,21 @@ class SamplerConfig:
 class OptimizerConfig:
     """How parameters move."""
 
-    name: str = key("optimizer", default="kfac", choices=("kfac", "adam"))
+    name: str = key("optimizer", default="kfac", choices=("kfac", "spring", "adam"))
     learning_rate: float = key("initial rate", default=0.05, above=0)
     decay_steps: float = key(
         "rate = learning_rate / (1 + step / decay_steps)", default=1000.0, above=0
     )
-    damping: float = key("KFAC damping", default=1e-3, above=0)
+    damping: float = key("damping of kfac and spring", default=1e-3, above=0)
     norm_constraint: float = key(
-        "KFAC bound on the squared Fisher norm of a step", default=1e-3, above=0
+        "bound on the squared length of a step: Fisher norm in kfac, Euclidean in spring",
+        default=1e-3,
+        above=0,
     )
     curvature_decay: float = key(
         "KFAC moving average of the curvature", default=0.95, at_least=0, below=1
     )
+    momentum: float = key("weight of the previous step in spring", default=0.9, at_least=0, below=1)
     inverse_period: int = key("steps between KFAC inverses", default=1, at_least=1)
     clip: float = key(
         "local energies are clipped at this many mean deviations from the median",

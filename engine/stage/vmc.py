@@ -86,7 +86,13 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
     hamiltonian = make_hamiltonian(job.system, hamiltonian_options)
     sample = make_sample(job)
     local_energy = make_local_energy(job.wavefunction, hamiltonian, hamiltonian_options.chunk)
-    optimizer = make_optimizer(job.wavefunction, optimizer_options) if steps else None
+    optimizer = (
+        make_optimizer(
+            job.wavefunction, optimizer_options, is_complex=job.sections["number"] == "complex"
+        )
+        if steps
+        else None
+    )
 
     def batch(walkers, weights):
         return (walkers, *(w.astype(job.dtype) for w in weights), job.system, job.reference)
