@@ -1,22 +1,30 @@
-"""Every registered ansatz in every kind of system, each compiled once."""
+"""Every registered ansatz in every kind of system, each compiled once.
+
+Cases that differ in their twist alone share one compiled program, as the twists of a material do.
+"""
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from engine.config import AnsatzConfig
+from engine.hamiltonian.kinetic import ROUTES
 from engine.system.cell import Cell
 from engine.system.system import System, electrons
-from engine.types import Basis, LogPsi, Reference
+from engine.types import Basis, LogPsi, Reference, Wavefunction
 from engine.wavefunction import ANSAETZE, features, make_wavefunction
 
 LATTICE = np.array([[4.1, 0.0, 0.2], [0.9, 4.6, 0.0], [-0.5, 0.3, 7.3]])
 NUCLEI = np.array([[0.1, 0.2, 0.3], [1.2, -0.4, 2.0]])
 TWIST = (0.23, -0.37, 0.11)
-SMALL = AnsatzConfig(determinants=2, layers=2, width=8, pair_width=4, heads=2)
+SMALL = AnsatzConfig(determinants=2, layers=1, width=8, pair_width=4, heads=2)
+LAYERS = {"ferminet": 2}
+"""Pair features of FermiNet change from its second layer on."""
 BATCH = 32
 FAST_COMPILATION = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 WAVES = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1]])
@@ -24,25 +32,30 @@ WAVES = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 0, 1]])
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One kind of system; twisted ones have complex orbitals."""
+    """One kind of system.
+
+    Attributes:
+        routes: To the Laplacian. They take long to compile: a kind whose operations are those of
+            others has none, "loop" stands where a determinant is written out and factorised.
+    """
 
     species: tuple
     periodic: bool = False
     twist: tuple = (0.0, 0.0, 0.0)
     nuclei: int = 2
-
-    @property
-    def complex_orbitals(self):
-        return any(self.twist)
+    complex_orbitals: bool = False
+    routes: tuple = ("forward",)
 
 
+TWISTED = functools.partial(Case, periodic=True, twist=TWIST, complex_orbitals=True)
 CASES = {
-    "open": Case(electrons(2, 1)),
-    "periodic-gamma": Case(electrons(2, 1), periodic=True),
-    "periodic-twist": Case(electrons(2, 2), periodic=True, twist=TWIST),
-    "one-electron": Case(electrons(1, 0), periodic=True, twist=TWIST),
-    "polarised": Case(electrons(3, 0)),
-    "electron-gas": Case(electrons(2, 1), periodic=True, twist=TWIST, nuclei=0),
+    "open": Case(electrons(2, 1), routes=tuple(ROUTES)),
+    "periodic-gamma": Case(electrons(2, 1), periodic=True, routes=()),
+    "periodic-twist": TWISTED(electrons(2, 2), routes=tuple(ROUTES)),
+    "complex-gamma": TWISTED(electrons(2, 2), routes=tuple(ROUTES), twist=(0.0, 0.0, 0.0)),
+    "one-electron": TWISTED(electrons(1, 0)),
+    "polarised": Case(electrons(3, 0), routes=()),
+    "electron-gas": TWISTED(electrons(2, 1), nuclei=0),
 }
 MODELS = [(name, case) for name in ANSAETZE for case in CASES]
 
@@ -76,34 +89,68 @@ def reference_orbitals(reference, walker, system):
     for s, k in enumerate(reference.kpoints):
         weights = np.cos(np.arange(width * len(k)) * (1.3 + s)).reshape(width, len(k))
         phi = 0.3 + jnp.sin(seen @ jnp.asarray(weights, walker.dtype))
-        if system.cell.periodic and any_twist(reference):
+        if system.cell.periodic and _is_complex(reference):
             phi = phi * jnp.exp(1j * (walker @ k.T.astype(walker.dtype)))
         values.append(phi)
     return tuple(values)
 
 
-def any_twist(reference):
+def _is_complex(reference):
     """Returns whether a hand-made reference is marked complex (by its static images)."""
     return len(reference.images) > 1
 
 
+class Single(NamedTuple):
+    """What is known at one walker without a batch.
+
+    Attributes:
+        psi: LogPsi.
+        orbitals: (D, n, n) matrices of the determinants, or None.
+        derivatives: Route -> `Derivatives` in the flattened walker.
+    """
+
+    psi: LogPsi
+    orbitals: jax.Array | None
+    derivatives: dict
+
+
+class Programs(NamedTuple):
+    """What is compiled for an ansatz, at most once per kind of system.
+
+    Attributes:
+        wavefunction: The ansatz.
+        init: Its parameters from (key, system, reference).
+        evaluate: (params, walkers, system, reference) -> LogPsi, its gradients in the walker and
+            in the parameters, each with a leading walker axis.
+        single: (params, walker, system, reference) -> `Single`.
+    """
+
+    wavefunction: Wavefunction
+    init: Callable
+    evaluate: Callable
+    single: Callable
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A wavefunction with its inputs and its one compiled program."""
+    """A wavefunction with its inputs and its programs."""
 
-    wavefunction: object
+    programs: Programs
     system: System
     reference: Reference
     params: dict
     walkers: jax.Array
-    program: object
     case: Case
+
+    @property
+    def wavefunction(self):
+        return self.programs.wavefunction
 
     def evaluate(self, walkers, *, params=None, system=None, reference=None):
         """Returns (LogPsi, its gradient in the walker, its gradient in the parameters)."""
         count = len(walkers)
         full = jnp.concatenate([walkers, jnp.repeat(walkers[-1:], BATCH - count, axis=0)])
-        out = self.program(
+        out = self.programs.evaluate(
             self.params if params is None else params,
             full,
             system or self.system,
@@ -111,16 +158,20 @@ class Model:
         )
         return jax.tree.map(lambda x: x[:count], out)
 
-    def apply(self, walker):
-        """Returns LogPsi of one walker, outside the program."""
-        return self.wavefunction.apply(self.params, walker, self.system, self.reference)
-
     def psi(self, walkers, **kwargs):
         """Returns the phases and logarithms of a few walkers."""
         return self.evaluate(walkers, **kwargs)[0]
 
+    def single(self, walker):
+        """Returns what the program without a batch says of one walker."""
+        return self.programs.single(self.params, walker, self.system, self.reference)
 
-def _program(apply):
+
+def _compiled(function):
+    return jax.jit(function, compiler_options=FAST_COMPILATION)
+
+
+def _evaluation(apply):
     def one(params, walker, system, reference):
         def both(params, walker):
             psi = apply(params, walker, system, reference)
@@ -130,7 +181,20 @@ def _program(apply):
         in_params, in_walker = zip(*jacobian, strict=True)
         return psi, LogPsi(*in_walker), LogPsi(*in_params)
 
-    return jax.jit(jax.vmap(one, (None, 0, None, None)), compiler_options=FAST_COMPILATION)
+    return _compiled(jax.vmap(one, (None, 0, None, None)))
+
+
+def _single(wavefunction, routes):
+    def single(params, walker, system, reference):
+        arguments = (params, walker, system, reference)
+        psi = lambda y: wavefunction.apply(params, y.reshape(walker.shape), system, reference)
+        return Single(
+            wavefunction.apply(*arguments),
+            wavefunction.orbitals and wavefunction.orbitals(*arguments),
+            {name: ROUTES[name](psi, walker.reshape(-1)) for name in routes},
+        )
+
+    return _compiled(single)
 
 
 def build(name, case, dtype):
@@ -140,7 +204,7 @@ def build(name, case, dtype):
     if case.complex_orbitals:
         reference = dataclasses.replace(reference, images=((0, 0, 0), (1, 0, 0)))
     wavefunction = make_wavefunction(
-        dataclasses.replace(SMALL, name=name),
+        dataclasses.replace(SMALL, name=name, layers=LAYERS.get(name, SMALL.layers)),
         system,
         reference,
         dtype=dtype,
@@ -151,13 +215,23 @@ def build(name, case, dtype):
 
 
 @functools.cache
+def _programs(name, untwisted):
+    wavefunction = build(name, untwisted, jnp.float64)[0]
+    return Programs(
+        wavefunction,
+        _compiled(wavefunction.init),
+        _evaluation(wavefunction.apply),
+        _single(wavefunction, untwisted.routes),
+    )
+
+
+@functools.cache
 def model(name, case_name):
-    """Returns the double-precision model; compiled at its first use."""
+    """Returns the double-precision model; what it needs is compiled at its first use."""
     case = CASES[case_name]
-    wavefunction, system, reference = build(name, case, jnp.float64)
-    init = jax.jit(wavefunction.init, compiler_options=FAST_COMPILATION)
-    params = init(jax.random.key(3), system, reference)
+    _, system, reference = build(name, case, jnp.float64)
+    programs = _programs(name, dataclasses.replace(case, twist=Case.twist))
+    params = programs.init(jax.random.key(3, impl="rbg"), system, reference)
     rng = np.random.default_rng(5)
     walkers = jnp.asarray(rng.normal(size=(4, system.n_particles, 3)) * 1.5)
-    program = _program(wavefunction.apply)
-    return Model(wavefunction, system, reference, params, walkers, program, case)
+    return Model(programs, system, reference, params, walkers, case)

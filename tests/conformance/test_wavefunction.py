@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from engine.config import AnsatzConfig
+from engine.config import AnsatzConfig, OptimizerConfig
 from engine.errors import ConfigError
-from engine.hamiltonian.kinetic import forward
+from engine.io import checkpoint, hdf5
+from engine.optimizer import make_optimizer
 from engine.wavefunction import ANSAETZE, features, make_wavefunction
 from tests.conformance import models
 from tests.conformance.models import CASES, MODELS
@@ -30,9 +31,15 @@ def same_phase(a, b, **tolerance):
     np.testing.assert_allclose(np.exp(1j * np.asarray(a)), np.exp(1j * np.asarray(b)), **tolerance)
 
 
-def skip_repeated_operations(named):
-    if named[1] in ("polarised", "periodic-gamma"):
+DIRECTION = jnp.asarray([0.6, -0.48, 0.64])
+
+
+@pytest.fixture
+def single(model):
+    """The program without a batch."""
+    if not model.case.routes:
         pytest.skip("the operations of 'open' and 'periodic-twist'; compiling them takes long")
+    return model.single
 
 
 def test_antisymmetric_within_a_species(model):
@@ -63,45 +70,49 @@ def test_real_orbitals_give_a_real_psi(model):
 
 
 def test_all_twists_share_one_program(model):
-    if not model.case.complex_orbitals:
-        pytest.skip("real orbitals know a single twist")
+    if not any(model.case.twist):
+        pytest.skip("the program of 'periodic-twist', or real orbitals, which know no other twist")
     psi = model.psi(model.walkers)
-    compiled = model.program._cache_size()
+    compiled = model.programs.evaluate._cache_size()
     system = model.system.with_twist((0.5, 0.0, 0.25))
     kpoints = models.make_reference(system).kpoints
     reference = type(model.reference)((), kpoints, model.reference.basis, model.reference.images)
     other = model.psi(model.walkers, system=system, reference=reference)
     assert np.abs(np.asarray(other.arg - psi.arg)).max() > 0.01
-    assert model.program._cache_size() == compiled
+    assert model.programs.evaluate._cache_size() == compiled
 
 
-def test_a_compiled_batch_equals_a_loop_of_plain_calls(model, named):
-    skip_repeated_operations(named)
+def test_a_batch_equals_a_loop_of_single_calls(model, single):
     psi = model.psi(model.walkers)
-    for w in range(2):
-        one = model.apply(model.walkers[w])
+    for w, walker in enumerate(model.walkers):
+        one = single(walker).psi
         np.testing.assert_allclose(one.log, psi.log[w], rtol=1e-9, atol=1e-9)
         same_phase(one.arg, psi.arg[w], atol=1e-9)
 
 
-def test_forward_laplacian_equals_the_trace_of_the_hessian(model, named):
-    skip_repeated_operations(named)
-
+def test_every_laplacian_route_gives_the_trace_of_the_hessian(model, single):
     walker, step = model.walkers[0], 1e-4
-    compiled = jax.jit(
-        lambda y: forward(lambda y: model.apply(y.reshape(-1, 3)), y),
-        compiler_options=models.FAST_COMPILATION,
-    )
-    out = compiled(walker.reshape(-1))
+    routes = single(walker).derivatives
     steps = step * jnp.eye(walker.size).reshape(-1, *walker.shape)
     sides = model.evaluate(jnp.concatenate([walker + steps, walker - steps]))[1]
     gradients = model.evaluate(walker[None])[1]
     for k in range(2):
         rows = np.asarray(sides[k]).reshape(2, walker.size, walker.size)
-        trace = np.trace(rows[0] - rows[1]) / (2 * step)
-        size = 1 + np.abs(rows[0] - rows[1]).max() / step
-        np.testing.assert_allclose(out.laplacian[k], trace, atol=1e-5 * size)
-        np.testing.assert_allclose(out.gradient[k], gradients[k].reshape(-1), atol=1e-8 * size)
+        hessian = (rows[0] - rows[1]) / (2 * step)
+        size = 1 + 2 * np.abs(hessian).max()
+        for route in routes.values():
+            laplacian, gradient = route.laplacian[k], route.gradient[k]
+            np.testing.assert_allclose(laplacian, np.trace(hessian), atol=1e-5 * size)
+            np.testing.assert_allclose(gradient, gradients[k].reshape(-1), atol=1e-10 * size)
+
+
+def test_both_laplacian_routes_agree(model, single):
+    if len(model.case.routes) < 2:
+        pytest.skip("a single route is compiled")
+    for walker in model.walkers:
+        forward, loop = (single(walker).derivatives[route] for route in ("forward", "loop"))
+        for a, b in zip(jax.tree.leaves(forward), jax.tree.leaves(loop), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9 * (1 + np.abs(a).max()))
 
 
 @pytest.mark.parametrize("equal", [True, False], ids=["same-spin", "opposite-spin"])
@@ -111,22 +122,42 @@ def test_electron_electron_cusp(model, named, equal):
         pytest.skip("no such pair")
     i, j = 0, 1 if equal else slices[1].start
     cusp = 0.0 if named[0] == "slater" else 0.25 if equal else 0.5
-    direction, step = jnp.asarray([0.6, -0.48, 0.64]), 1e-3
+    step = 1e-3
     walker = model.walkers[0]
-    pair = jnp.stack([walker.at[j].set(walker[i] + t * step * direction) for t in (1, -1, 2, -2)])
+    pair = jnp.stack([walker.at[j].set(walker[i] + t * step * DIRECTION) for t in (1, -1, 2, -2)])
     logarithm, phase = model.evaluate(pair)[1]
     for gradient, expected in ((logarithm, cusp), (phase, 0.0)):
-        slopes = (gradient[:, j] @ direction).reshape(2, 2) @ jnp.array([0.5, -0.5])
+        slopes = (gradient[:, j] @ DIRECTION).reshape(2, 2) @ jnp.array([0.5, -0.5])
         if equal and gradient is logarithm:
             slopes = slopes - 1 / (step * jnp.array([1, 2]))  # the node itself
         np.testing.assert_allclose(2 * slopes[0] - slopes[1], expected, atol=2e-4)
 
 
-@pytest.mark.parametrize("distance", [0.0, 2000.0])
-def test_finite_gradients_near_and_far(model, distance):
-    far = model.walkers.at[:, 0].add(jnp.array([distance, 0.3, 0.0]))
-    for leaf in jax.tree.leaves(model.evaluate(far)):
-        assert np.isfinite(leaf).all()
+def test_finite_gradients_far_away(model):
+    far = model.walkers.at[:, 0].add(jnp.array([2000.0, 0.3, 0.0]))
+    assert_finite(model.evaluate(far))
+
+
+@pytest.mark.parametrize("distance", [1e-6, 0.0])
+def test_finite_gradients_at_and_near_a_nucleus(model, distance):
+    if not model.case.nuclei:
+        pytest.skip("no nuclei")
+    near = model.system.positions[-1] + distance * DIRECTION
+    assert_finite(model.evaluate(model.walkers.at[:, 0].set(near)))
+
+
+def test_finite_gradients_where_two_particles_meet(model):
+    n = model.system.n_particles
+    if n == 1:
+        pytest.skip("a single particle")
+    for other in {1, n - 1}:  # of the same and of the other species, where there are both
+        near = model.walkers[:, 0] + 1e-6 * DIRECTION
+        assert_finite(model.evaluate(model.walkers.at[:, other].set(near)))
+
+
+def assert_finite(tree):
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        assert np.isfinite(leaf).all(), jax.tree_util.keystr(path)
 
 
 def test_every_parameter_matters(model):
@@ -138,14 +169,37 @@ def test_every_parameter_matters(model):
     assert [path for path, largest in size.items() if largest == 0] == []
 
 
+def through_a_file(tree, path):
+    """Returns a pytree as the stages save and load it; no two leaves may share a dataset."""
+    flat = checkpoint.flatten(tree)
+    assert len(flat) == len(jax.tree.leaves(tree))
+    hdf5.write(path, "state", flat, fingerprint="f")
+    empty = jax.tree.map(jnp.zeros_like, tree)
+    loaded = checkpoint.unflatten(empty, hdf5.read(path, "state").data)
+    assert jax.tree.structure(loaded) == jax.tree.structure(tree)
+    return loaded
+
+
 def test_saved_and_loaded_parameters_give_the_same_bits(model, tmp_path):
-    flat = flax.traverse_util.flatten_dict(model.params, sep="/")
-    np.savez(tmp_path / "params.npz", **{k: np.asarray(v) for k, v in flat.items()})
-    with np.load(tmp_path / "params.npz") as file:
-        loaded = flax.traverse_util.unflatten_dict({k: jnp.asarray(file[k]) for k in file}, sep="/")
-    assert jax.tree.structure(loaded) == jax.tree.structure(model.params)
+    loaded = through_a_file(model.params, tmp_path / "params.h5")
     for a, b in zip(model.psi(model.walkers), model.psi(model.walkers, params=loaded), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["kfac", "adam"])
+def test_saved_and_loaded_optimizer_state_keeps_every_leaf_apart(name, tmp_path):
+    model = models.model("psiformer", "open")
+    weights = jnp.ones(len(model.walkers))
+    batch = (model.walkers, weights, weights, model.system, model.reference)
+    optimizer = make_optimizer(model.wavefunction, OptimizerConfig(name=name))
+    state = optimizer.init(model.params, jax.random.key(0), batch)
+    leaves, structure = jax.tree.flatten(state)
+    numbered = [jnp.full_like(leaf, i) for i, leaf in enumerate(leaves)]
+    loaded = through_a_file(jax.tree.unflatten(structure, numbered), tmp_path / "state.h5")
+    assert len(leaves) > len(jax.tree.leaves(model.params))
+    for expected, found in zip(numbered, jax.tree.leaves(loaded), strict=True):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
@@ -159,11 +213,10 @@ def test_precision_is_that_of_parameters_and_walkers(named, dtype):
     assert [x.dtype for x in psi] == [dtype, dtype]
 
 
-def test_orbitals_are_the_matrices_of_the_determinants(model):
-    orbitals = model.wavefunction.orbitals
-    if orbitals is None:
+def test_orbitals_are_the_matrices_of_the_determinants(model, single):
+    matrices = single(model.walkers[0]).orbitals
+    if matrices is None:
         pytest.skip("nothing to pretrain")
-    matrices = orbitals(model.params, model.walkers[0], model.system, model.reference)
     n = model.system.n_particles
     assert matrices.shape == (models.SMALL.determinants, n, n)
     assert jnp.iscomplexobj(matrices) == model.case.complex_orbitals
