@@ -1,7 +1,7 @@
 # make demo        install, run the demo campaign, print its table (minutes on two cores)
 # make test        install, run the test suite
-# make campaign    install, run all of campaign.yaml
-# make table       print the energies of the last campaign again
+# make campaign    install, run all of campaign.yaml, print what there is of its table
+# make table       print the table of the last complete campaign again
 # make test-slow   the long tests, hours
 # make gpu         add JAX for NVIDIA GPUs (CUDA 13) to the environment
 # make lint        style of the code and of the workflow
@@ -20,16 +20,21 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: demo test test-slow campaign table lint gpu clean
 
+# The table of what there is, whatever became of the jobs; then their exit status.
+define run_campaign
+@$(SNAKEMAKE) --config campaign=$(1); status=$$?; echo; \
+$(BIN)/python -m engine.stage.show --campaign $(1) --report $(REPORT); \
+[ $$status -eq 0 ] || echo "Not everything ran (see above): rows may be those of an earlier run."; \
+exit $$status
+endef
+
 demo: $(STAMP)
-	$(SNAKEMAKE) --config campaign=demo.yaml
-	@$(MAKE) --no-print-directory table
+	$(call run_campaign,demo.yaml)
 
 campaign: $(STAMP)
-	$(SNAKEMAKE)
-	@$(MAKE) --no-print-directory table
+	$(call run_campaign,campaign.yaml)
 
 table: $(STAMP)
-	@echo
 	@$(BIN)/python -m engine.stage.show $(ENERGIES) --report $(REPORT)
 
 test: $(STAMP)

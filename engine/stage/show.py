@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.campaign import load
+from engine.errors import PsilatticeError
 from engine.io import table
 
 HEADER = (
@@ -105,16 +106,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path(), help="folder of the campaign")
     parser.add_argument("--report", type=Path, help="report to point to")
     options = parser.parse_args(arguments)
-    if options.campaign is None:
-        show(options.tables)
-    else:
-        runs = load(options.campaign, options.root).runs.items()
-        names = [f"{material}/{method}" for material, methods in runs for method in methods]
-        paths = {name: options.root / "results" / name / "energy.csv" for name in names}
-        missing = [name for name, path in paths.items() if not path.exists()]
-        show([path for name, path in paths.items() if name not in missing], missing)
+    try:
+        if options.campaign is None:
+            show(options.tables)
+        else:
+            show(*_found(options.campaign, options.root))
+    except PsilatticeError as error:
+        raise SystemExit(str(error)) from None
     if options.report and options.report.exists():
         print(f"\nreport: {options.report.resolve()}")
+
+
+def _found(campaign: str, root: Path) -> tuple[list[Path], list[str]]:
+    """Returns the tables of the runs that are finished, and the names of the other runs."""
+    runs = load(campaign, root).runs.items()
+    names = [f"{material}/{method}" for material, methods in runs for method in methods]
+    paths = {name: root / "results" / name / "energy.csv" for name in names}
+    missing = [name for name, path in paths.items() if not path.exists()]
+    return [path for name, path in paths.items() if name not in missing], missing
 
 
 def _rows(tables: Iterable[Path]) -> list[table.Row]:

@@ -55,10 +55,10 @@ METHODS = {
     "bare": """
         precision: float64
         ansatz: {name: slater, jastrow: false}
-        sampler: {walkers: 16, moves: 2, equilibration: 2}
+        sampler: {walkers: 128, moves: 5, equilibration: 40}
         pretrain: {steps: 0}
         vmc: {steps: 0}
-        evaluate: {min_steps: 5, max_steps: 10, checkpoint_steps: 5}
+        evaluate: {min_steps: 100, max_steps: 100, checkpoint_steps: 100}
         """,
 }
 CAMPAIGN = """

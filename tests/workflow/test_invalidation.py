@@ -25,12 +25,32 @@ def test_a_comment_and_the_order_of_keys_repeat_nothing(finished):
 
 
 def test_a_default_written_out_repeats_nothing(finished):
-    finished.edit("methods/net.yaml", "vmc:\n", "vmc:\n  runaway_ha: 20\n")
+    finished.edit("methods/net.yaml", "vmc:\n", "vmc:\n  checkpoint_steps: 200\n")
     assert not {rule for rule, _ in finished.plan()} & {"vmc", "evaluate", "twist_average"}
 
 
 def test_a_number_of_the_vmc_section_repeats_vmc_and_what_follows(finished):
     finished.edit("methods/net.yaml", "steps: 4", "steps: 5")
+    assert finished.plan() == h2("vmc", "evaluate", "twist_average")
+
+
+def test_a_number_of_the_pretrain_section_repeats_all_training(finished):
+    finished.edit("methods/net.yaml", "pretrain: {steps: 3}", "pretrain: {steps: 4}")
+    assert finished.plan() == h2(*TRAINING)
+
+
+def test_a_number_of_the_sampler_repeats_all_that_samples(finished):
+    finished.edit("methods/net.yaml", "walkers: 16", "walkers: 18")
+    assert finished.plan() == h2(*TRAINING)
+
+
+def test_a_number_of_the_ansatz_repeats_all_training(finished):
+    finished.edit("methods/net.yaml", "width: 8", "width: 12")
+    assert finished.plan() == h2(*TRAINING)
+
+
+def test_a_number_of_the_hamiltonian_repeats_what_has_local_energies(finished):
+    finished.edit("methods/net.yaml", "vmc:\n", "hamiltonian: {chunk: 8}\nvmc:\n")
     assert finished.plan() == h2("vmc", "evaluate", "twist_average")
 
 
