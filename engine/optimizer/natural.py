@@ -1,7 +1,7 @@
 """SPRING: natural gradient in sample space with the previous step as a prior.
 
 With O the (N, P) centred log-derivatives over sqrt(N) and e the centred local energies over
-sqrt(N), the step is phi = mu phi' + O^T (O O^T + lambda)^-1 (-e - mu O phi'), phi' the previous one;
+sqrt(N), the step is phi = mu phi' + O^T (O O^T + lambda)^-1 (-e - mu O phi'), phi' the one before;
 mu = 0 is MinSR. A complex state stacks the derivatives of log and arg, N = 2 W rows.
 
 Source: G. Goldshlager, N. Abrahamsen and L. Lin, J. Comput. Phys. 516, 113351 (2024); MinSR:

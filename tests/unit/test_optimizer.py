@@ -99,7 +99,7 @@ def test_kfac_metric_is_the_exact_one_for_a_linear_state(complex_part):
     assert float(new["w"][0, 0]) - 0.5 == pytest.approx(expected, rel=2e-3)
 
 
-@pytest.mark.parametrize("name", ["kfac", "adam"])
+@pytest.mark.parametrize("name", ["kfac", "adam", "spring"])
 def test_optimizers_find_the_ground_state_of_a_pendulum(name):
     """psi = exp(a cos x) for -d^2/2 + cos x: the variational minimum in a, by quadrature."""
     params = {"a": jnp.array([[0.0]])}
@@ -143,6 +143,50 @@ def test_optimizers_find_the_ground_state_of_a_pendulum(name):
 
     best = candidates[jnp.argmin(jax.vmap(mean_energy)(candidates))]
     assert float(params["a"][0, 0]) == pytest.approx(float(best), abs=0.03)
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_spring_is_the_damped_natural_gradient_in_parameter_space(is_complex):
+    """O^T (O O^T + lambda)^-1 = (O^T O + lambda)^-1 O^T, and the prior shifts it by mu phi'."""
+    rng = np.random.default_rng(3)
+    params = {"a": jnp.asarray(rng.normal(size=3)), "b": jnp.asarray(rng.normal(size=2))}
+
+    def state(params, walker, system, reference):
+        return LogPsi(
+            jnp.sin(walker[0] @ params["a"]), walker[0, :2] @ params["b"] + params["a"][0] ** 2
+        )
+
+    walkers = jnp.asarray(rng.normal(size=(20, 1, 3)))
+    real, imag = (x - x.mean() for x in jnp.asarray(rng.normal(size=(2, 20))))
+    options = OptimizerConfig(
+        name="spring",
+        learning_rate=0.1,
+        decay_steps=1e9,
+        norm_constraint=1e9,
+        damping=0.01,
+        momentum=0.8,
+    )
+    spring = make_optimizer(Wavefunction(lambda *_: params, state), options, is_complex=is_complex)
+    batch = (walkers, real, imag, jnp.zeros(()), jnp.zeros(()))
+
+    def rows(params):
+        parts = jax.vmap(jax.jacobian(lambda p, w: jnp.stack(state(p, w, None, None))), (None, 0))
+        tree = parts(params, walkers)
+        flat = np.concatenate([tree["a"], tree["b"]], axis=-1)
+        flat = (flat - flat.mean(0)) / np.sqrt(20)
+        return np.concatenate([flat[:, 0], flat[:, 1]]) if is_complex else flat[:, 0]
+
+    energies = np.concatenate([real, imag] if is_complex else [real]) / np.sqrt(20)
+    opt_state, phi = spring.init(params, None, batch), np.zeros(5)
+    for _ in range(3):
+        o = rows(params)
+        phi = 0.8 * phi - np.linalg.solve(
+            o.T @ o + 0.01 * np.eye(5), o.T @ (energies + 0.8 * o @ phi)
+        )
+        before = np.concatenate([params["a"], params["b"]])
+        params, opt_state, _ = spring.step(params, opt_state, None, batch)
+        after = np.concatenate([params["a"], params["b"]])
+        np.testing.assert_allclose(after - before, 0.1 * phi, rtol=1e-8, atol=1e-12)
 
 
 def test_repair_accepts_both_forms_of_bind_params():
