@@ -35,8 +35,8 @@ class Case:
     """One kind of system.
 
     Attributes:
-        routes: To the Laplacian. They take long to compile: a kind whose operations are those of
-            others has none, "loop" stands where a determinant is written out and factorised.
+        routes: To the Laplacian. They take long to compile: "loop" is in the kind with the most
+            operations, and a kind whose operations are those of others has none.
     """
 
     species: tuple
@@ -49,12 +49,11 @@ class Case:
 
 TWISTED = functools.partial(Case, periodic=True, twist=TWIST, complex_orbitals=True)
 CASES = {
-    "open": Case(electrons(2, 1), routes=tuple(ROUTES)),
-    "periodic-gamma": Case(electrons(2, 1), periodic=True, routes=()),
+    "open": Case(electrons(2, 1)),
     "periodic-twist": TWISTED(electrons(2, 2), routes=tuple(ROUTES)),
     "complex-gamma": TWISTED(electrons(2, 2), routes=tuple(ROUTES), twist=(0.0, 0.0, 0.0)),
     "one-electron": TWISTED(electrons(1, 0)),
-    "polarised": Case(electrons(3, 0), routes=()),
+    "polarised-gamma": Case(electrons(3, 0), periodic=True, routes=()),
     "electron-gas": TWISTED(electrons(2, 1), nuclei=0),
 }
 MODELS = [(name, case) for name in ANSAETZE for case in CASES]
