@@ -7,10 +7,8 @@ all datasets; a dataset may carry its `unit`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +19,7 @@ import numpy as np
 from engine import __version__
 from engine.config import SCHEMA_VERSION
 from engine.errors import DataError
+from engine.io import atomic
 
 
 class Record(NamedTuple):
@@ -59,34 +58,19 @@ def write(
     Raises:
         DataError: The disk is full or the folder cannot be written; an older file stays as it was.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(temporary, "w") as file:
-            for name, value in data.items():
-                file[name] = value if isinstance(value, str) else np.asarray(value)
-                if units and name in units:
-                    file[name].attrs["unit"] = units[name]
-            file.attrs.update(
-                kind=kind,
-                schema_version=SCHEMA_VERSION,
-                engine_version=__version__,
-                fingerprint=fingerprint,
-                checksum=_checksum(data),
-                attributes=json.dumps(dict(attributes or {}), sort_keys=True),
-            )
-        _flush(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise DataError(
-            f"could not write: {error}",
-            where=str(path),
-            expected="a writable disk with room",
-            remedy="free space or fix permissions, then run again; finished work is kept",
-        ) from error
+    with atomic.replaced(path) as temporary, h5py.File(temporary, "w") as file:
+        for name, value in data.items():
+            file[name] = value if isinstance(value, str) else np.asarray(value)
+            if units and name in units:
+                file[name].attrs["unit"] = units[name]
+        file.attrs.update(
+            kind=kind,
+            schema_version=SCHEMA_VERSION,
+            engine_version=__version__,
+            fingerprint=fingerprint,
+            checksum=_checksum(data),
+            attributes=json.dumps(dict(attributes or {}), sort_keys=True),
+        )
 
 
 def read(path: str | Path, kind: str) -> Record:
@@ -161,8 +145,3 @@ def _checksum(data: Mapping[str, Any]) -> str:
         digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())

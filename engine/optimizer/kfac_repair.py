@@ -4,6 +4,10 @@
 alone; kfac-jax unpacks two values when it re-evaluates an equation of a jaxpr. The one
 function that does so is replaced here, for either form.
 
+Its tracer passes the variables of the layers through a set, whose order follows memory
+addresses: every process would compile a program of its own and never find it in the
+persistent cache. Inside that module `set` keeps insertion order.
+
 With `jax_enable_x64` the repeated-dense block turns its repeat count, and with it every
 float32 update, into float64; a subclass keeps the block's own type.
 """
@@ -12,7 +16,7 @@ from __future__ import annotations
 
 import kfac_jax
 from jax.extend import source_info_util
-from kfac_jax._src import tag_graph_matcher
+from kfac_jax._src import tag_graph_matcher, tracer
 
 
 class RepeatedDense(kfac_jax.RepeatedDenseKroneckerFactored):
@@ -41,6 +45,18 @@ def eval_jaxpr_eqn(eqn, in_values: list) -> list:
     return list(out) if eqn.primitive.multiple_results else [out]
 
 
+class InsertionOrderedSet(set):
+    """A set that iterates in the order its members were given to the constructor."""
+
+    def __init__(self, members=()):
+        self._members = dict.fromkeys(members)
+        super().__init__(self._members)
+
+    def __iter__(self):
+        return iter(self._members)
+
+
 def apply() -> None:
-    """Installs the replacement; harmless to call twice or with an older JAX."""
+    """Installs the replacements; harmless to call twice or with an older JAX."""
     tag_graph_matcher.eval_jaxpr_eqn = eval_jaxpr_eqn
+    tracer.set = InsertionOrderedSet

@@ -12,6 +12,7 @@ from engine.config import MeanFieldConfig, fingerprint, parse
 from engine.errors import DataError
 from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile, read_system
+from engine.stage import runtime
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
 
     where = f"material {sections.get('material', '?')}, section 'mean_field'"
     options = parse(MeanFieldConfig, sections["mean_field"], where=where)
+    runtime.configure()
     file = read_system(system)
     n_up, n_down = _electrons(file, sections, system)
     frac = sections["twist"]["frac"]

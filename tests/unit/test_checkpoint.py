@@ -1,5 +1,7 @@
 """Checkpoints: whole, ordered, fingerprinted, atomic."""
 
+import os
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -80,10 +82,10 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
     hdf5.write(path, "state", {"x": 1}, fingerprint="f")
 
-    def full(_):
+    def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(hdf5, "_flush", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match="No space left"):
         hdf5.write(path, "state", {"x": 2}, fingerprint="f")
     assert hdf5.read(path, "state").data["x"] == 1

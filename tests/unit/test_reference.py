@@ -194,7 +194,7 @@ def test_images_hold_every_point_within_reach():
     lattice = S @ LATTICE
     frac = np.random.default_rng(0).uniform(-0.5, 0.5, size=(4000, 3))
     box = np.stack(np.meshgrid(*[np.arange(-3, 4)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    exact = distance_to_cell(box, lattice)
+    exact = distance_to_cell(lattice, box)
     sampled = np.linalg.norm((box[:, None] - frac) @ lattice, axis=-1).min(axis=1)
     assert (sampled >= exact - 1e-9).all() and (sampled - exact).max() < 0.8
     assert {tuple(m) for m in box[sampled < 5.5]} <= found
