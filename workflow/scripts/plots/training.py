@@ -43,7 +43,7 @@ def training_figure(
     lower.axhline(0, color="black", linewidth=0.8)
     lower.set_yscale("symlog", linthresh=LINEAR_MHA)
     style.plain_numbers(lower.yaxis)
-    lower.set_ylabel("energy - result (mHa)")
+    lower.set_ylabel("to result (mHa)")
     lower.set_xlabel("optimisation step")
     style.legend_below(figure, (upper, lower), 3)
     return figure
