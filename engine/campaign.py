@@ -357,6 +357,7 @@ def _find(root: Path, folder: str, name: str) -> Path:
 
 def _material(path: Path) -> Material:
     content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
+    content.check_spin(str(path))
     primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
     twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
     if len(twists) > MAX_TWISTS:

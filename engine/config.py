@@ -255,8 +255,11 @@ class MaterialConfig:
         "per method name, sections that replace the method's values for this material", default={}
     )
 
-    def check(self, where: str) -> None:
-        """Raises ConfigError where keys contradict each other."""
+    def check_spin(self, where: str) -> None:
+        """Raises ConfigError where the mean field cannot have the spin.
+
+        Not part of `parse`: the structure stage knows the spin and not the mean field.
+        """
         if self.spin != 0 and self.mean_field.method in ("rhf", "rks"):
             raise ConfigError(
                 f"method {self.mean_field.method} with spin {self.spin}",

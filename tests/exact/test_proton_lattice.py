@@ -64,20 +64,20 @@ def test_extrapolation_is_converged(twist):
     assert fine - exact_energy(twist) < 3e-4
 
 
-@pytest.mark.parametrize("twist", TWISTS)
+@pytest.mark.parametrize("twist", [(0.25, 0.25, 0.25)])
 def test_determinant_of_the_mean_field_is_above_and_near(tmp_path, twist):
     method = {
         "ansatz": {"name": "slater"},
         "precision": "float64",
-        "sampler": {"walkers": 1000, "moves": 8},
+        "sampler": {"walkers": 500, "moves": 8},
         "pretrain": {"steps": 0},
         "vmc": {"steps": 0},
-        "evaluate": {"min_steps": 200, "max_steps": 200},
+        "evaluate": {"min_steps": 100, "max_steps": 100},
     }
-    result = stages(tmp_path, sections(material("cc-pvtz"), method, twist, "complex"))
+    result = stages(tmp_path, sections(material("cc-pvdz"), method, twist, "complex"))
     exact = exact_energy(twist)
     assert abs(result["energy_ha"] - result["mean_field_ha"]) < 3.5 * result["error_ha"] + 5e-4
-    assert -3 * result["error_ha"] < result["energy_ha"] - exact < 6e-3
+    assert -3 * result["error_ha"] < result["energy_ha"] - exact < 1.5e-2
 
 
 @pytest.mark.slow
