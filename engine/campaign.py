@@ -8,42 +8,15 @@ sections, so a job runs again exactly when something it depends on has changed. 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from engine import config
 from engine.errors import ConfigError, nearest
 from engine.io import document
-from engine.system.geometry import Geometry
-from engine.system.material import check_material
-from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
-from engine.system.twists import Twist, enumerate_twists
-from engine.system.vacuum import check_vacuum
-
-NAME = re.compile(r"[a-z0-9-]+")
-RESERVED = frozenset(
-    {
-        "all",
-        "structures",
-        "mean-fields",
-        "pretrained",
-        "trained",
-        "evaluated",
-        "energies",
-        "tables",
-        "figures",
-        "report",
-        "structure",
-        "pretrain",
-        "vmc",
-        "evaluate",
-    }
-)
-"""Names a material may not have: they are rules, targets or folders of the workflow."""
+from engine.library import Material, find, merge, names, read_material
+from engine.system.twists import Twist
 
 STAGE_SECTIONS = {
     "pretrain": ("sampler", "pretrain"),
@@ -51,9 +24,6 @@ STAGE_SECTIONS = {
     "evaluate": ("sampler", "hamiltonian", "evaluate"),
 }
 """Sections of a method that enter each stage, beside the ansatz."""
-
-MAX_TWISTS = 1000
-"""Paths number twists with three digits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,45 +33,6 @@ class CampaignConfig:
     runs: dict[str, Any] = config.key("per material, the list of methods to run")
     description: str = config.key("one line for the report", default="")
     seed: int = config.key("seed of all random numbers", default=0, at_least=0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Material:
-    """A checked material: its configuration and what follows from it at parse time.
-
-    Attributes:
-        name: Stem of its file.
-        path: Its file; structure files are relative to the folder of that.
-        config: The YAML content.
-        symbols: Of the atoms in the primitive cell.
-        n_cells: Primitive cells in the simulation cell.
-        periodic: False for a molecule.
-        twists: Folded boundary phases; weights sum to 1.
-    """
-
-    name: str
-    path: Path
-    config: config.MaterialConfig
-    symbols: tuple[str, ...]
-    n_cells: int
-    periodic: bool
-    twists: tuple[Twist, ...]
-
-    @property
-    def folder(self) -> Path:
-        """The folder of its file."""
-        return self.path.parent
-
-    @property
-    def n_atoms(self) -> int:
-        """Atoms in the primitive cell."""
-        return len(self.symbols)
-
-    @property
-    def structure_file(self) -> list[str]:
-        """The structure file, where there is one: an input of the structure stage."""
-        structure = self.config.structure
-        return [str(self.folder / structure.path)] if structure.kind == "file" else []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +69,7 @@ class Campaign:
     def material(self, name: str) -> Material:
         """Returns a material of this campaign, checked."""
         if name not in self._known:
-            self._known[name] = _material(_find(self.root, "materials", name))
+            self._known[name] = read_material(find(self.root, "materials", name))
         return self._known[name]
 
     def method(self, material: str, method: str) -> config.MethodConfig:
@@ -148,13 +79,13 @@ class Campaign:
         return self._known[material, method]
 
     def _resolve(self, material: str, method: str) -> config.MethodConfig:
-        path = _find(self.root, "methods", method)
+        path = find(self.root, "methods", method)
         content = document.read(path)
         plain = config.parse(config.MethodConfig, content, where=str(path))
-        source = _find(self.root, "materials", material)
+        source = find(self.root, "materials", material)
         overrides = self.material(material).config.overrides
         for name in overrides:
-            if name not in (known := _names(self.root, "methods")):
+            if name not in (known := names(self.root, "methods")):
                 raise ConfigError(
                     f"unknown method '{name}'",
                     where=f"{source}, key 'overrides'",
@@ -163,7 +94,7 @@ class Campaign:
         if method not in overrides:
             return plain
         where = f"{source}, key 'overrides', method '{method}'"
-        merged = _merge(content, overrides[method], where)
+        merged = merge(content, overrides[method], where)
         return config.parse(config.MethodConfig, merged, where=where)
 
     def twists(self, material: str) -> tuple[Twist, ...]:
@@ -178,7 +109,7 @@ class Campaign:
             raise ConfigError(
                 f"method '{method}' asks for real orbitals, but material "
                 f"'{material}' needs complex ones",
-                where=str(_find(self.root, "methods", method)),
+                where=str(find(self.root, "methods", method)),
                 expected="number: auto or number: complex",
                 remedy="delete the key 'number' from the section 'ansatz'",
             )
@@ -274,7 +205,7 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         raise ConfigError(
             "no runs", where=f"{path}, key 'runs'", expected="lines of the form material: [method]"
         )
-    known = {folder: _names(root, folder) for folder in ("materials", "methods")}
+    known = {folder: names(root, folder) for folder in ("materials", "methods")}
     runs = {
         str(m): _methods(methods, f"{path}, key 'runs', material '{m}'", known["methods"])
         for m, methods in content.runs.items()
@@ -310,87 +241,6 @@ def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
     return tuple(methods)
 
 
-def _names(root: Path, folder: str) -> list[str]:
-    """Returns the names in `materials` or `methods`; refuses bad and duplicate ones."""
-    found: dict[str, Path] = {}
-    files = (p for p in (root / folder).glob("*") if p.suffix in (".yaml", ".yml"))
-    for path in sorted(files):
-        if not NAME.fullmatch(path.stem):
-            raise ConfigError(
-                f"bad name '{path.stem}'",
-                where=str(path),
-                expected="small letters, digits and hyphens",
-                remedy="rename the file",
-            )
-        if path.stem in found:
-            raise ConfigError(
-                f"duplicate name '{path.stem}'",
-                where=str(path),
-                expected=f"one file; there is also {found[path.stem]}",
-                remedy="rename or delete one of them",
-            )
-        if folder == "materials" and path.stem in RESERVED:
-            raise ConfigError(
-                f"'{path.stem}' is the name of a target",
-                where=str(path),
-                expected=f"a name other than {', '.join(sorted(RESERVED))}",
-                remedy="rename the file",
-            )
-        found[path.stem] = path
-    if not found:
-        raise ConfigError(
-            "no YAML files", where=str(root / folder), expected=f"{folder}/<name>.yaml"
-        )
-    return list(found)
-
-
-def _find(root: Path, folder: str, name: str) -> Path:
-    for path in (root / folder / f"{name}{suffix}" for suffix in (".yaml", ".yml")):
-        if path.exists():
-            return path
-    raise ConfigError(
-        f"unknown {folder.rstrip('s')} '{name}'",
-        where=str(root / folder),
-        expected=nearest(name, _names(root, folder)),
-    )
-
-
-def _material(path: Path) -> Material:
-    content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
-    content.check_spin(str(path))
-    primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
-    twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
-    if len(twists) > MAX_TWISTS:
-        raise ConfigError(
-            f"{len(twists)} twists",
-            where=f"{path}, key 'twists'",
-            expected=f"at most {MAX_TWISTS}",
-            remedy="choose a coarser grid",
-        )
-    vacuum_bohr = content.mean_field.vacuum_bohr
-    if primitive.periodic and vacuum_bohr is not None:
-        _check_vacuum(primitive, supercell, twists, vacuum_bohr, path)
-    return Material(
-        path.stem,
-        path,
-        content,
-        primitive.symbols,
-        n_cells(supercell),
-        bool(primitive.periodic),
-        twists,
-    )
-
-
-def _check_vacuum(
-    primitive: Geometry, S: np.ndarray, twists: Sequence[Twist], vacuum_bohr: float, path: Path
-) -> None:
-    """Refuses twists and supercells along vacuum that the mean field is to shorten."""
-    shifts = twist_in_primitive(S, [twist.frac for twist in twists])
-    kpoints = (folded_kpoints(S)[None] + shifts[:, None]).reshape(-1, 3)
-    where = f"{path}, key 'mean_field', key 'vacuum_bohr'"
-    check_vacuum(primitive, vacuum_bohr, kpoints, where=where)
-
-
 def _structure_sections(facts: Material) -> dict[str, Any]:
     return {
         "material": facts.name,
@@ -404,17 +254,6 @@ def _structure_sections(facts: Material) -> dict[str, Any]:
 
 def _phase(twist: Twist) -> dict[str, Any]:
     return {"index": twist.index, "frac": twist.frac}
-
-
-def _merge(base: Mapping[str, Any], over: Any, where: str) -> dict[str, Any]:
-    """Returns `base` with the keys of `over` replaced, section by section."""
-    if not isinstance(over, Mapping):
-        raise ConfigError(f"found {over!r}", where=where, expected="sections of a method")
-    merged = dict(base)
-    for name, value in over.items():
-        nested = isinstance(value, Mapping) and isinstance(merged.get(name, {}), Mapping)
-        merged[name] = _merge(merged.get(name) or {}, value, where) if nested else value
-    return merged
 
 
 def _plain(value: Any) -> Any:

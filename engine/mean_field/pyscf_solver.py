@@ -1,4 +1,4 @@
-"""Hartree-Fock and Kohn-Sham orbitals by PySCF; the only module that uses it.
+"""Hartree-Fock and Kohn-Sham orbitals by PySCF; with `basis_sets` the only module that uses it.
 
 Two-electron integrals of a periodic cell (`mean_field.integrals`):
 
@@ -19,19 +19,14 @@ whole supercell, so that the energy is that of the determinant under Ewald inter
 
 from __future__ import annotations
 
-import difflib
-import functools
 import logging
 import types
 import warnings
-from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyscf
 from pyscf import df, dft, gto, scf
-from pyscf.lib.exceptions import BasisNotFoundError
 from pyscf.pbc import dft as pbc_dft
 from pyscf.pbc import gto as pbc_gto
 from pyscf.pbc import scf as pbc_scf
@@ -40,6 +35,8 @@ from pyscf.pbc.tools.k2gamma import kpts_to_kmesh
 from engine.config import MeanFieldConfig
 from engine.errors import ConfigError, NotConvergedError
 from engine.io.mean_field import MeanField, Shell
+from engine.mean_field.basis_sets import check_options
+from engine.mean_field.occupation import aufbau
 from engine.mean_field.primitive import Sampling, sampling
 from engine.system.geometry import Geometry
 
@@ -53,12 +50,6 @@ LARGE_MESH = 1000
 
 DEPENDENT = 1e8
 """An overlap matrix with a larger condition number is called linearly dependent."""
-
-COMMON = {
-    False: ("sto-3g", "6-31g", "def2-svp", "cc-pvdz", "cc-pvtz", "ano"),
-    True: ("def2-universal-jkfit", "def2-svp-jkfit", "cc-pvdz-jkfit", "weigend"),
-}
-"""Bases to name in messages; the second line is for density fitting."""
 
 METHODS = {
     (False, "rhf"): scf.RHF,
@@ -147,122 +138,6 @@ def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig
     check_options(options, primitive.symbols)
 
 
-def check_options(
-    options: MeanFieldConfig, symbols: Sequence[str], where: str = "mean_field"
-) -> None:
-    """Refuses what PySCF does not know; milliseconds, so that it can be asked before any job.
-
-    Args:
-        options: The `mean_field` section.
-        symbols: Elements it is for.
-        where: File and section, for error messages.
-
-    Raises:
-        ConfigError: An unknown functional or basis, an element without basis, or a basis that
-            leaves out core electrons.
-    """
-    if options.method == "rks":
-        _check_functional(options.functional, f"{where}, key 'functional'")
-    for key, name in (("basis", options.basis), ("auxiliary_basis", options.auxiliary_basis)):
-        if name is not None:
-            check_basis(name, symbols, f"{where}, key '{key}'", fitting=key != "basis")
-
-
-def _check_functional(name: str, where: str) -> None:
-    try:
-        dft.libxc.parse_xc(name)
-    except (KeyError, ValueError) as error:
-        known = {known.lower() for known in (*dft.libxc.XC_CODES, *dft.libxc.XC_ALIAS)}
-        raise ConfigError(
-            f"unknown functional '{name}': {error}",
-            where=where,
-            expected=_suggest(name.lower(), known)
-            + "a name PySCF knows, e.g. lda, pbe, pbe0, b3lyp, scan",
-        ) from error
-
-
-def check_basis(name: str, symbols: Sequence[str], where: str, *, fitting: bool = False) -> None:
-    """Refuses a basis that PySCF does not have for every element, or that leaves out a core.
-
-    Args:
-        name: PySCF's name; case, hyphens and underscores do not count.
-        symbols: Elements.
-        where: File and key, for error messages.
-        fitting: Whether it is a density-fitting basis.
-
-    Raises:
-        ConfigError: Says the nearest name that has the element, and common ones that do.
-    """
-    for symbol in sorted(set(symbols)):
-        found = _basis_kind(name, symbol)
-        if found == "pseudopotential":
-            raise ConfigError(
-                f"basis '{name}' of element {symbol} belongs to a pseudopotential",
-                where=where,
-                expected="an all-electron basis",
-                remedy=_common(symbol, fitting),
-            )
-        if found == "unknown":
-            raise ConfigError(
-                f"no basis '{name}' for element {symbol}",
-                where=where,
-                expected=_nearest_basis(name, symbols, fitting)
-                + "an all-electron basis that PySCF has for every element",
-                remedy=_common(symbol, fitting),
-            )
-
-
-def _nearest_basis(name: str, symbols: Sequence[str], fitting: bool) -> str:
-    """Returns the question for the nearest name that has all elements; "" where none is near."""
-    written = _bases(fitting)
-    for close in difflib.get_close_matches(_squeezed(name), written, n=12, cutoff=0.5):
-        if {_basis_kind(close, symbol) for symbol in symbols} == {"all-electron"}:
-            return f"did you mean '{written[close]}'? "
-    return ""
-
-
-@functools.cache
-def _basis_kind(name: str, symbol: str) -> str:
-    """Returns "all-electron", "pseudopotential" or "unknown"."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            shells = gto.basis.load(name, symbol)
-            pseudo = name.lower().startswith("gth") or gto.basis.load_ecp(name, symbol)
-    except (BasisNotFoundError, RuntimeError, KeyError, OSError):
-        return "unknown"
-    if not shells:
-        return "unknown"
-    return "pseudopotential" if pseudo else "all-electron"
-
-
-@functools.cache
-def _bases(fitting: bool) -> dict[str, str]:
-    """Returns PySCF's names without hyphens -> as they are written."""
-    names = {}
-    for name, source in gto.basis.ALIAS.items():
-        if any(word in name for word in ("fit", "ri", "weigend", "ahlrichs")) == fitting:
-            written = Path(source).stem.lower() if isinstance(source, str) else ""
-            names[name] = written if _squeezed(written) == name else name
-    return names
-
-
-def _squeezed(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "").replace(" ", "")
-
-
-def _common(symbol: str, fitting: bool) -> str:
-    """Returns common names that have the element."""
-    having = [name for name in COMMON[fitting] if _basis_kind(name, symbol) == "all-electron"]
-    names = ", ".join(having) or "none of the common ones"
-    return f"for {symbol}: {names}" + ("; or leave it out" if fitting else "")
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'? " if close else ""
-
-
 def _molecule(
     geometry: Geometry, points: Sampling | None, spin: int, charge: int, options: MeanFieldConfig
 ) -> Any:
@@ -287,7 +162,7 @@ def _method(
         field = make(molecule)
     else:
         field = _fitted(make(molecule, points.kpoints, exxdiv="ewald"), options)
-        field.get_occ = types.MethodType(_aufbau(options.method, n_up, n_down), field)
+        field.get_occ = types.MethodType(aufbau(options.method, n_up, n_down), field)
         field._keys = field._keys | {"get_occ"}  # PySCF warns about attributes it does not know
         if options.method in ("uhf", "rohf"):
             field.nelec = (n_up, n_down)
@@ -330,39 +205,6 @@ def _warn_mesh(cell: Any, kpoints: np.ndarray) -> None:
             "no small mesh holds the k-points of this twist: the integrals take minutes and "
             "gigabytes; twists that are simple fractions (such as grids) do not"
         )
-
-
-def _aufbau(method: str, n_up: int, n_down: int) -> Any:
-    """Returns `get_occ` for k-points: the lowest levels of all k together, no more than needed.
-
-    PySCF's own fills everything up to the Fermi level, which is too much in a degenerate shell.
-    """
-
-    def get_occ(self, mo_energy_kpts=None, mo_coeff_kpts=None):
-        energy = self.mo_energy if mo_energy_kpts is None else mo_energy_kpts
-        if method == "uhf":
-            return _stacked([_lowest(energy[0], n_up), _lowest(energy[1], n_down)])
-        core = _lowest(energy, n_down)
-        open_shell = getattr(energy, "mo_ea", energy)
-        rest = [np.where(c > 0, np.inf, e) for c, e in zip(core, open_shell, strict=True)]
-        single = _lowest(rest, n_up - n_down)
-        return _stacked([2 * c + s for c, s in zip(core, single, strict=True)])
-
-    return get_occ
-
-
-def _lowest(energy: Any, count: int) -> Any:
-    """Returns per k-point occupations 0 or 1 of the `count` lowest levels."""
-    levels = np.concatenate([np.asarray(e) for e in energy])
-    filled = np.zeros(len(levels))
-    filled[np.argsort(np.round(levels, 9), kind="stable")[:count]] = 1
-    return _stacked(np.split(filled, np.cumsum([len(e) for e in energy])[:-1]))
-
-
-def _stacked(blocks: list[Any]) -> Any:
-    """Returns one array, as PySCF expects, unless k-points differ in their number of orbitals."""
-    regular = len({np.shape(b) for b in blocks}) == 1 and isinstance(blocks[0], np.ndarray)
-    return np.array(blocks) if regular else blocks
 
 
 def _warn_dependence(field: Any, periodic: bool) -> None:

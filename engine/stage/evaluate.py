@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from engine import __version__, keys
-from engine.config import EvaluateConfig, HamiltonianConfig, VmcConfig, parse
+from engine import __version__
+from engine.config import EvaluateConfig, VmcConfig, parse
 from engine.estimator.statistics import estimate
-from engine.hamiltonian import make_hamiltonian
 from engine.io import hdf5
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
 from engine.stage.job import Job, load, read_start, restored
-from engine.stage.programs import equilibrate, make_local_energy, make_sample, summary
+from engine.stage.programs import make_measure
 
 log = logging.getLogger(__name__)
 
@@ -95,41 +94,19 @@ def evaluate(
 
 def make_measurement(job: Job):
     """Builds (advance, prepare) over states (params, sampler state)."""
-    options = parse(HamiltonianConfig, job.sections["hamiltonian"], where="hamiltonian")
-    sample = make_sample(job)
-    local_energy = make_local_energy(
-        job.wavefunction, make_hamiltonian(job.system, options), options.chunk
-    )
+    equilibrate, measure = make_measure(job, "evaluate")
     streams = max(s for s in range(1, min(MAX_STREAMS, job.walkers) + 1) if job.walkers % s == 0)
 
     def prepare(state):
         params, sampler = state
-        steps = job.sections["sampler"]["equilibration"]
-        return params, equilibrate(job, sample, params, sampler, steps, "evaluate-equilibration")
+        return params, equilibrate(params, sampler)
 
     def advance(state, step):
         params, sampler = state
-        sampler, info = sample(
-            params,
-            sampler,
-            job.system,
-            job.reference,
-            keys.stream(job.key, "evaluate-sampler", step),
-            0.0,
-        )
-        energy = local_energy(
-            params,
-            sampler.walkers,
-            job.system,
-            job.reference,
-            keys.stream(job.key, "evaluate-energy", step),
-        )
-        row = {
-            **summary(energy),
-            **info,
-            "streams_ha": energy.real.reshape(streams, -1).mean(axis=1),
+        sampler, energy, row = measure(params, sampler, step, 0.0)
+        return (params, sampler), row | {
+            "streams_ha": energy.real.reshape(streams, -1).mean(axis=1)
         }
-        return (params, sampler), row
 
     return advance, prepare
 

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from engine import keys
+from engine.config import HamiltonianConfig, parse
+from engine.hamiltonian import make_hamiltonian
 from engine.stage.job import Job
 from engine.types import Hamiltonian, LocalEnergy, Wavefunction
 
@@ -58,6 +60,36 @@ def make_local_energy(wavefunction: Wavefunction, hamiltonian: Hamiltonian, chun
     return local_energy
 
 
+def make_measure(job: Job, stage: str):
+    """Builds (equilibrate, measure) of a stage, whose name its random streams bear.
+
+    equilibrate: (params, sampler state) -> sampler state, after the adaptive steps asked for.
+    measure: (params, sampler state, step, adapt) -> (sampler state, LocalEnergy, row): one step
+        of sampling, then the local energies of its walkers; `row` holds their averages and what
+        the sampler reports.
+    """
+    options = parse(HamiltonianConfig, job.sections["hamiltonian"], where="hamiltonian")
+    hamiltonian = make_hamiltonian(job.system, options)
+    sample = make_sample(job)
+    local_energy = make_local_energy(job.wavefunction, hamiltonian, options.chunk)
+    here = (job.system, job.reference)
+
+    def equilibrate(params, state):
+        for step in range(job.sections["sampler"]["equilibration"]):
+            key = keys.stream(job.key, f"{stage}-equilibration", step)
+            state, _ = sample(params, state, *here, key, 1.0)
+        return state
+
+    def measure(params, state, step: int, adapt: float):
+        key = keys.stream(job.key, f"{stage}-sampler", step)
+        state, info = sample(params, state, *here, key, adapt)
+        key = keys.stream(job.key, f"{stage}-energy", step)
+        energy = local_energy(params, state.walkers, *here, key)
+        return state, energy, {**summary(energy), **info}
+
+    return equilibrate, measure
+
+
 @jax.jit
 def summary(energy: LocalEnergy) -> dict[str, Array]:
     """Returns the per-step numbers of a batch of local energies, unclipped."""
@@ -69,11 +101,3 @@ def summary(energy: LocalEnergy) -> dict[str, Array]:
         "imag_ha": energy.imag.mean(),
     }
     return row | {f"{name}_ha": part.mean() for name, part in energy.parts.items()}
-
-
-def equilibrate(job: Job, sample, params, state, steps: int, stream: str):
-    """Returns the sampler state after `steps` adaptive steps with fixed parameters."""
-    for step in range(steps):
-        key = keys.stream(job.key, stream, step)
-        state, _ = sample(params, state, job.system, job.reference, key, 1.0)
-    return state

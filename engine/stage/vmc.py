@@ -9,8 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from engine import keys
-from engine.config import HamiltonianConfig, OptimizerConfig, VmcConfig, parse
-from engine.hamiltonian import make_hamiltonian
+from engine.config import OptimizerConfig, VmcConfig, parse
 from engine.io import hdf5
 from engine.io.trace import write_trace
 from engine.optimizer import make_optimizer
@@ -18,7 +17,7 @@ from engine.optimizer.objective import clipped_weights
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
 from engine.stage.job import Job, checkpoint_data, load, read_start, restored
-from engine.stage.programs import equilibrate, make_local_energy, make_sample, summary
+from engine.stage.programs import make_measure
 from engine.types import VmcState
 
 log = logging.getLogger(__name__)
@@ -81,11 +80,8 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
 
     Without steps (an ansatz without parameters) no optimizer is made.
     """
-    hamiltonian_options = parse(HamiltonianConfig, job.sections["hamiltonian"], where="hamiltonian")
     optimizer_options = parse(OptimizerConfig, job.sections["optimizer"], where="optimizer")
-    hamiltonian = make_hamiltonian(job.system, hamiltonian_options)
-    sample = make_sample(job)
-    local_energy = make_local_energy(job.wavefunction, hamiltonian, hamiltonian_options.chunk)
+    equilibrate, measure = make_measure(job, "vmc")
     optimizer = (
         make_optimizer(
             job.wavefunction, optimizer_options, is_complex=job.sections["number"] == "complex"
@@ -98,29 +94,12 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
         return (walkers, *(w.astype(job.dtype) for w in weights), job.system, job.reference)
 
     def prepare(state: VmcState) -> VmcState:
-        equilibration = job.sections["sampler"]["equilibration"]
-        walkers = equilibrate(
-            job, sample, state.params, state.sampler, equilibration, "vmc-equilibration"
-        )
+        walkers = equilibrate(state.params, state.sampler)
         return state._replace(sampler=walkers)
 
     def advance(state: VmcState, step: int):
         params, sampler, opt_state, _ = state
-        sampler, info = sample(
-            params,
-            sampler,
-            job.system,
-            job.reference,
-            keys.stream(job.key, "vmc-sampler", step),
-            1.0,
-        )
-        energy = local_energy(
-            params,
-            sampler.walkers,
-            job.system,
-            job.reference,
-            keys.stream(job.key, "vmc-energy", step),
-        )
+        sampler, energy, row = measure(params, sampler, step, 1.0)
         weights = clipped_weights(energy.real, energy.imag, optimizer_options.clip)
         params, opt_state, moved = optimizer.step(
             params,
@@ -128,7 +107,7 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
             keys.stream(job.key, "vmc-optimizer", step),
             batch(sampler.walkers, weights),
         )
-        return VmcState(params, sampler, opt_state, step + 1), {**summary(energy), **info, **moved}
+        return VmcState(params, sampler, opt_state, step + 1), row | moved
 
     zeros = jnp.zeros(job.walkers)
     opt_state = (

@@ -16,7 +16,8 @@ ALLOWED = {
     "types": FOUNDATION | {"system"},
     "system": FOUNDATION | {"system"},
     "io": FOUNDATION | {"types", "system", "io"},
-    "campaign": FOUNDATION | {"system", "io"},
+    "library": FOUNDATION | {"system", "io"},
+    "campaign": FOUNDATION | {"system", "io", "library"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
         for name in (
@@ -49,7 +50,7 @@ EXCEPTIONS = {("engine/system/prototypes.py", "engine.io.structure.read_structur
 """A structure may come from a file: the one look upward."""
 
 FENCES = {
-    "pyscf": {"engine/mean_field/pyscf_solver.py"},
+    "pyscf": {"engine/mean_field/pyscf_solver.py", "engine/mean_field/basis_sets.py"},
     "ase": {"engine/system/prototypes.py", "engine/io/structure.py"},
     "kfac_jax": {"engine/optimizer/"},
     "folx": {"engine/hamiltonian/kinetic.py"},
@@ -115,7 +116,7 @@ def test_the_workflow_rules_import_the_campaign_and_the_check_of_the_mean_field(
     assert lines == [
         "from engine.campaign import load",
         "from engine.errors import PsilatticeError",
-        "from engine.mean_field.pyscf_solver import check_options",
+        "from engine.mean_field.basis_sets import check_options",
     ]
 
 

@@ -20,7 +20,7 @@ CAMPAIGN_FILE = config.get("campaign", "campaign.yaml")
 
 def check_mean_fields():
     """Asks PySCF for the basis sets and functionals of all materials."""
-    from engine.mean_field.pyscf_solver import check_options  # a second; not for every job
+    from engine.mean_field.basis_sets import check_options  # a second; not for every job
 
     for facts in map(CAMPAIGN.material, CAMPAIGN.runs):
         check_options(facts.config.mean_field, facts.symbols, f"{facts.path}, key 'mean_field'")

@@ -1,6 +1,6 @@
 """Writes `materials/README.md` and `methods/README.md` from the configuration's own documentation.
 
-Run it after a change of `engine/config.py`: `python workflow/scripts/write_references.py`. A test
+Run it after a change of `engine/config/`: `python workflow/scripts/write_references.py`. A test
 compares the files with the configuration.
 """
 

@@ -1,0 +1,60 @@
+"""What a user may write: one frozen dataclass per YAML section, parsed strictly.
+
+Imports no JAX: the Snakefile is parsed again for every job.
+"""
+
+from engine.config.canonical import SCHEMA_VERSION, canonical, fingerprint
+from engine.config.material import (
+    STRUCTURES,
+    AtomsStructure,
+    ChainStructure,
+    FileStructure,
+    Literature,
+    MaterialConfig,
+    MeanFieldConfig,
+    MoleculeStructure,
+    PrototypeStructure,
+    Structure,
+    TwistConfig,
+)
+from engine.config.method import (
+    AnsatzConfig,
+    EvaluateConfig,
+    HamiltonianConfig,
+    MethodConfig,
+    OptimizerConfig,
+    PretrainConfig,
+    SamplerConfig,
+    VmcConfig,
+)
+from engine.config.schema import bounds, key, one_of, parse, section
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "STRUCTURES",
+    "AnsatzConfig",
+    "AtomsStructure",
+    "ChainStructure",
+    "EvaluateConfig",
+    "FileStructure",
+    "HamiltonianConfig",
+    "Literature",
+    "MaterialConfig",
+    "MeanFieldConfig",
+    "MethodConfig",
+    "MoleculeStructure",
+    "OptimizerConfig",
+    "PretrainConfig",
+    "PrototypeStructure",
+    "SamplerConfig",
+    "Structure",
+    "TwistConfig",
+    "VmcConfig",
+    "bounds",
+    "canonical",
+    "fingerprint",
+    "key",
+    "one_of",
+    "parse",
+    "section",
+]

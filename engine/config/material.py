@@ -1,0 +1,221 @@
+"""The sections of a material: `materials/<name>.yaml`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from engine.config.schema import key, one_of, section
+from engine.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class PrototypeStructure:
+    """A crystal prototype built by ASE."""
+
+    kind: str = key("structure source", choices=("prototype",))
+    prototype: str = key(
+        "crystal prototype",
+        choices=(
+            "sc",
+            "bcc",
+            "fcc",
+            "hcp",
+            "diamond",
+            "zincblende",
+            "rocksalt",
+            "cesiumchloride",
+            "fluorite",
+            "wurtzite",
+            "graphene",
+        ),
+    )
+    species: list[str] = key("chemical symbols, one per sublattice")
+    a_angstrom: float | None = key("lattice constant a", default=None, unit="angstrom", above=0)
+    a_bohr: float | None = key("lattice constant a", default=None, unit="bohr", above=0)
+    c_angstrom: float | None = key("lattice constant c", default=None, unit="angstrom", above=0)
+    c_bohr: float | None = key("lattice constant c", default=None, unit="bohr", above=0)
+    vacuum_angstrom: float | None = key(
+        "layer distance (graphene)", default=None, unit="angstrom", above=0
+    )
+    vacuum_bohr: float | None = key("layer distance (graphene)", default=None, unit="bohr", above=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class FileStructure:
+    """A structure file: CIF, POSCAR, extxyz or whatever ASE reads."""
+
+    kind: str = key("structure source", choices=("file",))
+    path: str = key("file, relative to the material's YAML")
+    format: str | None = key("ASE format name; guessed from the file when left out", default=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class MoleculeStructure:
+    """A molecule by name, from ASE's G2 collection."""
+
+    kind: str = key("structure source", choices=("molecule",))
+    name: str = key("name in ASE's collection, e.g. LiH, H2O, C2H4")
+
+
+@dataclasses.dataclass(frozen=True)
+class AtomsStructure:
+    """Atoms by coordinates; periodic when a lattice is given."""
+
+    kind: str = key("structure source", choices=("atoms",))
+    species: list[str] = key("chemical symbol of each atom")
+    positions_angstrom: list[list[float]] | None = key(
+        "Cartesian positions", default=None, unit="angstrom"
+    )
+    positions_bohr: list[list[float]] | None = key("Cartesian positions", default=None, unit="bohr")
+    frac_positions: list[list[float]] | None = key(
+        "fractional positions (needs a lattice)", default=None
+    )
+    lattice_angstrom: list[list[float]] | None = key(
+        "lattice vectors as rows", default=None, unit="angstrom"
+    )
+    lattice_bohr: list[list[float]] | None = key(
+        "lattice vectors as rows", default=None, unit="bohr"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainStructure:
+    """An equidistant chain along x; periodic with vacuum, or open."""
+
+    kind: str = key("structure source", choices=("chain",))
+    species: str = key("chemical symbol")
+    n_atoms: int = key("atoms in the primitive cell (in the molecule, when open)", at_least=1)
+    spacing_angstrom: float | None = key(
+        "distance of neighbours", default=None, unit="angstrom", above=0
+    )
+    spacing_bohr: float | None = key("distance of neighbours", default=None, unit="bohr", above=0)
+    periodic: bool = key("periodic chain, or an open one", default=True)
+    vacuum_angstrom: float | None = key(
+        "transverse lattice constant", default=None, unit="angstrom", above=0
+    )
+    vacuum_bohr: float | None = key(
+        "transverse lattice constant", default=None, unit="bohr", above=0
+    )
+
+
+STRUCTURES = {
+    "prototype": PrototypeStructure,
+    "file": FileStructure,
+    "molecule": MoleculeStructure,
+    "atoms": AtomsStructure,
+    "chain": ChainStructure,
+}
+Structure = PrototypeStructure | FileStructure | MoleculeStructure | AtomsStructure | ChainStructure
+
+
+@dataclasses.dataclass(frozen=True)
+class TwistConfig:
+    """Which boundary phases to run: a grid, or a list."""
+
+    grid: list[int] = key(
+        "points along each reciprocal vector of the simulation cell", default=[1, 1, 1]
+    )
+    shift: list[float] = key("shift of the grid in units of its spacing", default=[0.0, 0.0, 0.0])
+    points: list[list[float]] | None = key(
+        "explicit twists instead of a grid, fractions in (-1/2, 1/2]", default=None
+    )
+    weights: list[float] | None = key(
+        "weights of explicit twists; equal when left out", default=None
+    )
+    symmetry: str = key(
+        "how equivalent twists are folded",
+        default="full",
+        choices=("full", "time-reversal", "none"),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanFieldConfig:
+    """The reference calculation by PySCF."""
+
+    method: str = key(
+        "mean field; in a periodic cell its k-point version",
+        default="rhf",
+        choices=("rhf", "uhf", "rohf", "rks"),
+    )
+    basis: str = key("all-electron basis set by its PySCF name", default="cc-pvdz")
+    functional: str = key("exchange-correlation functional of rks", default="pbe")
+    integrals: str = key(
+        "two-electron integrals of a periodic cell: Gaussian, range-separated or mixed density "
+        "fitting, or FFT",
+        default="gdf",
+        choices=("gdf", "rsdf", "mdf", "fft"),
+    )
+    auxiliary_basis: str | None = key(
+        "density-fitting basis; PySCF chooses when left out", default=None
+    )
+    vacuum_bohr: float | None = key(
+        "largest lattice constant along a vacuum direction, for the mean field only",
+        default=None,
+        unit="bohr",
+        above=0,
+    )
+    convergence_ha: float = key("energy threshold", default=1e-9, unit="hartree", above=0)
+    max_cycles: int = key("SCF cycles", default=100, at_least=1)
+    level_shift_ha: float = key(
+        "level shift of the virtual orbitals", default=0.0, unit="hartree", at_least=0
+    )
+    newton: bool = key("second-order SCF", default=False)
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.integrals == "fft" and self.auxiliary_basis is not None:
+            raise ConfigError(
+                "an auxiliary basis with FFT integrals",
+                where=f"{where}, key 'auxiliary_basis'",
+                expected="none: FFT fits nothing",
+                remedy="delete it, or set integrals: gdf",
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class Literature:
+    """A published number the result is compared with."""
+
+    value: float = key("the number")
+    unit: str = key("unit of the number", choices=("ha_per_cell", "ha_per_atom"))
+    source: str = key("where it is published")
+    what: str = key("what it is: method, conditions", default="")
+    uncertainty: float | None = key("its uncertainty, same unit", default=None, at_least=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class MaterialConfig:
+    """One material: `materials/<name>.yaml`."""
+
+    structure: Structure = one_of(STRUCTURES, "the primitive cell or the molecule")
+    description: str = key("one line for tables", default="")
+    supercell: list[int] | list[list[int]] = key(
+        "simulation cell in units of the primitive one: three integers, or a matrix S of rows with "
+        "L = S a",
+        default=[1, 1, 1],
+    )
+    charge: int = key("net charge of the simulation cell", default=0, unit="e")
+    spin: int = key("N_up - N_down in the simulation cell", default=0)
+    twists: TwistConfig = section(TwistConfig, "boundary phases")
+    mean_field: MeanFieldConfig = section(MeanFieldConfig, "reference calculation")
+    literature: Literature | None = dataclasses.field(
+        default=None, metadata={"doc": "published value to compare with"}
+    )
+    overrides: dict[str, Any] = key(
+        "per method name, sections that replace the method's values for this material", default={}
+    )
+
+    def check_spin(self, where: str) -> None:
+        """Raises ConfigError where the mean field cannot have the spin.
+
+        Not part of `parse`: the structure stage knows the spin and not the mean field.
+        """
+        if self.spin != 0 and self.mean_field.method in ("rhf", "rks"):
+            raise ConfigError(
+                f"method {self.mean_field.method} with spin {self.spin}",
+                where=f"{where}, key 'mean_field', key 'method'",
+                expected="uhf or rohf where spin is not 0",
+                remedy="set method: uhf in the section 'mean_field', or spin: 0",
+            )

@@ -1,0 +1,179 @@
+"""The sections of a method: `methods/<name>.yaml`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from engine.config.schema import key, section
+from engine.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True)
+class AnsatzConfig:
+    """The functional family."""
+
+    name: str = key("ansatz", default="ferminet", choices=("slater", "ferminet", "psiformer"))
+    determinants: int = key("number of dense determinants", default=4, at_least=1)
+    layers: int = key("layers of the backbone", default=3, at_least=1)
+    width: int = key("features per particle", default=64, at_least=1)
+    pair_width: int = key("features per pair (ferminet)", default=16, at_least=1)
+    heads: int = key("attention heads (psiformer)", default=4, at_least=1)
+    jastrow: bool = key("pair factor with the exact cusp", default=True)
+    number: str = key(
+        "real or complex orbitals; auto takes real where all twists are zero",
+        default="auto",
+        choices=("auto", "real", "complex"),
+    )
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.name == "psiformer" and self.width % self.heads:
+            raise ConfigError(
+                f"width {self.width} is not a multiple of heads {self.heads}",
+                where=f"{where}, key 'width'",
+                expected=f"a multiple of {self.heads}",
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class HamiltonianConfig:
+    """How the local energy is computed."""
+
+    laplacian: str = key(
+        "forward Laplacian, or a loop of Hessian columns",
+        default="forward",
+        choices=("forward", "loop"),
+    )
+    chunk: int = key("walkers per local-energy batch; bounds the memory", default=256, at_least=1)
+    ewald_tolerance: float = key(
+        "absolute truncation error of Ewald sums per charge pair",
+        default=1e-8,
+        unit="hartree",
+        above=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplerConfig:
+    """Metropolis sampling."""
+
+    walkers: int = key("number of walkers", default=256, at_least=2)
+    moves: int = key("moves of all particles between optimisation steps", default=10, at_least=1)
+    width_bohr: float = key(
+        "initial width of the Gaussian proposal", default=0.3, unit="bohr", above=0
+    )
+    acceptance: float = key("acceptance the width adapts to", default=0.525, above=0, below=1)
+    equilibration: int = key(
+        "steps (of `moves` moves) before averages or optimisation start", default=50, at_least=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """How parameters move."""
+
+    name: str = key("optimizer", default="kfac", choices=("kfac", "spring", "adam"))
+    learning_rate: float = key("initial rate", default=0.05, above=0)
+    decay_steps: float = key(
+        "rate = learning_rate / (1 + step / decay_steps)", default=1000.0, above=0
+    )
+    damping: float = key("damping of kfac and spring", default=1e-3, above=0)
+    norm_constraint: float = key(
+        "bound on the squared length of a step: Fisher norm in kfac, Euclidean in spring",
+        default=1e-3,
+        above=0,
+    )
+    curvature_decay: float = key(
+        "KFAC moving average of the curvature", default=0.95, at_least=0, below=1
+    )
+    momentum: float = key("weight of the previous step in spring", default=0.9, at_least=0, below=1)
+    inverse_period: int = key("steps between KFAC inverses", default=1, at_least=1)
+    clip: float = key(
+        "local energies are clipped at this many mean deviations from the median",
+        default=5.0,
+        above=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainConfig:
+    """Fit of the network orbitals to the mean field."""
+
+    steps: int = key("Adam steps", default=300, at_least=0)
+    learning_rate: float = key("Adam rate", default=3e-3, above=0)
+    reference_fraction: float = key(
+        "share of walkers drawn from the mean-field density, the rest from the network's",
+        default=0.5,
+        at_least=0,
+        at_most=1,
+    )
+    checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class VmcConfig:
+    """Variational optimisation."""
+
+    steps: int = key("optimisation steps", default=2000, at_least=0)
+    checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
+    runaway_ha_per_particle: float = key(
+        "stop when the energy per particle is this far below the mean field's, or twenty times as "
+        "far above",
+        default=0.5,
+        unit="hartree",
+        above=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """Sampling with frozen parameters."""
+
+    target_error_ha_per_cell: float = key(
+        "statistical error to reach, per primitive cell", default=5e-4, unit="hartree", above=0
+    )
+    min_steps: int = key("least number of steps", default=200, at_least=1)
+    max_steps: int = key("limit on steps", default=5000, at_least=1)
+    checkpoint_steps: int = key(
+        "steps between saved states and error checks", default=100, at_least=1
+    )
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.min_steps > self.max_steps:
+            raise ConfigError(
+                f"min_steps {self.min_steps} is above max_steps {self.max_steps}",
+                where=f"{where}, key 'min_steps'",
+                expected=f"at most max_steps, {self.max_steps}",
+                remedy="lower min_steps or raise max_steps",
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodConfig:
+    """One method: `methods/<name>.yaml`."""
+
+    description: str = key("one line for tables", default="")
+    reference: str = key("which mean field seeds the wavefunction", default="scf", choices=("scf",))
+    precision: str = key(
+        "floating-point type of the network", default="float32", choices=("float32", "float64")
+    )
+    ansatz: AnsatzConfig = section(AnsatzConfig, "wavefunction")
+    hamiltonian: HamiltonianConfig = section(HamiltonianConfig, "local energy")
+    sampler: SamplerConfig = section(SamplerConfig, "Metropolis sampling")
+    optimizer: OptimizerConfig = section(OptimizerConfig, "optimisation")
+    pretrain: PretrainConfig = section(PretrainConfig, "pretraining")
+    vmc: VmcConfig = section(VmcConfig, "variational optimisation")
+    evaluate: EvaluateConfig = section(EvaluateConfig, "evaluation")
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where sections contradict each other."""
+        for stage in ("pretrain", "vmc"):
+            steps = getattr(self, stage).steps
+            if self.ansatz.name == "slater" and steps > 0:
+                raise ConfigError(
+                    f"{steps} steps for ansatz slater, which has nothing to train",
+                    where=f"{where}, key '{stage}', key 'steps'",
+                    expected="0",
+                    remedy="set pretrain.steps and vmc.steps to 0, or choose another ansatz",
+                )

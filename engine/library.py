@@ -1,0 +1,175 @@
+"""The folders `materials/` and `methods/`: names, files and checked materials. Imports no JAX."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import config
+from engine.errors import ConfigError, nearest
+from engine.io import document
+from engine.system.geometry import Geometry
+from engine.system.material import check_material
+from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
+from engine.system.twists import Twist, enumerate_twists
+from engine.system.vacuum import check_vacuum
+
+NAME = re.compile(r"[a-z0-9-]+")
+RESERVED = frozenset(
+    {
+        "all",
+        "structures",
+        "mean-fields",
+        "pretrained",
+        "trained",
+        "evaluated",
+        "energies",
+        "tables",
+        "figures",
+        "report",
+        "structure",
+        "pretrain",
+        "vmc",
+        "evaluate",
+    }
+)
+"""Names a material may not have: they are rules, targets or folders of the workflow."""
+
+MAX_TWISTS = 1000
+"""Paths number twists with three digits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """A checked material: its configuration and what follows from it at parse time.
+
+    Attributes:
+        name: Stem of its file.
+        path: Its file; structure files are relative to the folder of that.
+        config: The YAML content.
+        symbols: Of the atoms in the primitive cell.
+        n_cells: Primitive cells in the simulation cell.
+        periodic: False for a molecule.
+        twists: Folded boundary phases; weights sum to 1.
+    """
+
+    name: str
+    path: Path
+    config: config.MaterialConfig
+    symbols: tuple[str, ...]
+    n_cells: int
+    periodic: bool
+    twists: tuple[Twist, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file."""
+        return self.path.parent
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms in the primitive cell."""
+        return len(self.symbols)
+
+    @property
+    def structure_file(self) -> list[str]:
+        """The structure file, where there is one: an input of the structure stage."""
+        structure = self.config.structure
+        return [str(self.folder / structure.path)] if structure.kind == "file" else []
+
+
+def names(root: Path, folder: str) -> list[str]:
+    """Returns the names in `materials` or `methods`; refuses bad and duplicate ones."""
+    found: dict[str, Path] = {}
+    files = (p for p in (root / folder).glob("*") if p.suffix in (".yaml", ".yml"))
+    for path in sorted(files):
+        if not NAME.fullmatch(path.stem):
+            raise ConfigError(
+                f"bad name '{path.stem}'",
+                where=str(path),
+                expected="small letters, digits and hyphens",
+                remedy="rename the file",
+            )
+        if path.stem in found:
+            raise ConfigError(
+                f"duplicate name '{path.stem}'",
+                where=str(path),
+                expected=f"one file; there is also {found[path.stem]}",
+                remedy="rename or delete one of them",
+            )
+        if folder == "materials" and path.stem in RESERVED:
+            raise ConfigError(
+                f"'{path.stem}' is the name of a target",
+                where=str(path),
+                expected=f"a name other than {', '.join(sorted(RESERVED))}",
+                remedy="rename the file",
+            )
+        found[path.stem] = path
+    if not found:
+        raise ConfigError(
+            "no YAML files", where=str(root / folder), expected=f"{folder}/<name>.yaml"
+        )
+    return list(found)
+
+
+def find(root: Path, folder: str, name: str) -> Path:
+    for path in (root / folder / f"{name}{suffix}" for suffix in (".yaml", ".yml")):
+        if path.exists():
+            return path
+    raise ConfigError(
+        f"unknown {folder.rstrip('s')} '{name}'",
+        where=str(root / folder),
+        expected=nearest(name, names(root, folder)),
+    )
+
+
+def read_material(path: Path) -> Material:
+    content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
+    content.check_spin(str(path))
+    primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
+    twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
+    if len(twists) > MAX_TWISTS:
+        raise ConfigError(
+            f"{len(twists)} twists",
+            where=f"{path}, key 'twists'",
+            expected=f"at most {MAX_TWISTS}",
+            remedy="choose a coarser grid",
+        )
+    vacuum_bohr = content.mean_field.vacuum_bohr
+    if primitive.periodic and vacuum_bohr is not None:
+        _check_vacuum(primitive, supercell, twists, vacuum_bohr, path)
+    return Material(
+        path.stem,
+        path,
+        content,
+        primitive.symbols,
+        n_cells(supercell),
+        bool(primitive.periodic),
+        twists,
+    )
+
+
+def _check_vacuum(
+    primitive: Geometry, S: np.ndarray, twists: Sequence[Twist], vacuum_bohr: float, path: Path
+) -> None:
+    """Refuses twists and supercells along vacuum that the mean field is to shorten."""
+    shifts = twist_in_primitive(S, [twist.frac for twist in twists])
+    kpoints = (folded_kpoints(S)[None] + shifts[:, None]).reshape(-1, 3)
+    where = f"{path}, key 'mean_field', key 'vacuum_bohr'"
+    check_vacuum(primitive, vacuum_bohr, kpoints, where=where)
+
+
+def merge(base: Mapping[str, Any], over: Any, where: str) -> dict[str, Any]:
+    """Returns `base` with the keys of `over` replaced, section by section."""
+    if not isinstance(over, Mapping):
+        raise ConfigError(f"found {over!r}", where=where, expected="sections of a method")
+    merged = dict(base)
+    for name, value in over.items():
+        nested = isinstance(value, Mapping) and isinstance(merged.get(name, {}), Mapping)
+        merged[name] = merge(merged.get(name) or {}, value, where) if nested else value
+    return merged
