@@ -54,6 +54,7 @@ class Material:
         config: The YAML content.
         symbols: Of the atoms in the primitive cell.
         n_cells: Primitive cells in the simulation cell.
+        electrons: In the simulation cell.
         periodic: False for a molecule.
         twists: Folded boundary phases; weights sum to 1.
     """
@@ -63,6 +64,7 @@ class Material:
     config: config.MaterialConfig
     symbols: tuple[str, ...]
     n_cells: int
+    electrons: int
     periodic: bool
     twists: tuple[Twist, ...]
 
@@ -149,6 +151,7 @@ def read_material(path: Path) -> Material:
         content,
         primitive.symbols,
         n_cells(supercell),
+        int(simulation.charges.sum()) - content.charge,
         bool(primitive.periodic),
         twists,
     )

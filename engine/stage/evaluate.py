@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from engine import __version__
+from engine import __version__, devices
 from engine.config import EvaluateConfig, VmcConfig, parse
 from engine.estimator.statistics import estimate
 from engine.io import hdf5
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
-from engine.stage.job import Job, load, read_start, restored
+from engine.stage.job import Job, load, read_start, restored, run_facts
 from engine.stage.programs import make_measure
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,9 @@ def evaluate(
         finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha,
     )
     _, columns = loop.run(plan, restored(job, before, checkpoint))
-    facts = summarise(job, columns, target_ha)
+    if not devices.is_main():
+        return
+    facts = summarise(job, columns, target_ha) | run_facts(state_dir)
     _warn(job, facts)
     write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
     hdf5.write(
@@ -144,8 +146,6 @@ def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dic
         "seed": job.sections["seed"],
         "seconds": seconds,
         "hours": seconds / 3600,
-        **runtime.compilation(),
-        "device": runtime.device(),
         "engine_version": __version__,
         "commit": runtime.commit(),
     }
