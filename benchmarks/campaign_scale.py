@@ -2,8 +2,8 @@
 
     python benchmarks/campaign_scale.py --materials 100 --methods 2 --twists 10
 
-Writes a folder with that many small materials, plans it with `snakemake -n`, locally and as for a
-cluster, and prints seconds, megabytes and the number of jobs.
+Writes a folder with that many small materials, plans it with `snakemake -n` and prints seconds,
+megabytes and the number of jobs.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def write(folder: Path, materials: int, methods: int, twists: int) -> None:
     (folder / "campaign.yaml").write_text(f"seed: 1\nruns:\n{runs}\n")
 
 
-def plan(folder: Path, *arguments: str) -> tuple[float, float, int]:
-    """Returns seconds, megabytes and jobs of a dry run."""
+def plan(folder: Path, *arguments: str) -> tuple[float, float, float, int]:
+    """Returns wall and processor seconds, megabytes and jobs of a dry run."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--directory", str(folder), "-n", "--quiet", "rules", *arguments]
     begun = time.monotonic()
@@ -53,13 +53,13 @@ def plan(folder: Path, *arguments: str) -> tuple[float, float, int]:
     seconds = time.monotonic() - begun
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
-    megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     jobs = re.findall(r"^total\s+(\d+)", done.stdout + done.stderr, re.M)
-    return seconds, megabytes, int(jobs[-1])
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, int(jobs[-1])
 
 
 def main() -> None:
-    """Prints one line per kind of plan."""
+    """Prints one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("materials", 100), ("methods", 2), ("twists", 10)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -67,8 +67,8 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         write(folder, options.materials, options.methods, options.twists)
-        seconds, megabytes, jobs = plan(folder, "--profile", str(ROOT / "profiles/local"))
-        print(f"{'plan':24s} {seconds:7.1f} s {megabytes:7.0f} MB {jobs:6d} jobs")
+        wall, cpu, megabytes, jobs = plan(folder, "--profile", str(ROOT / "profiles/local"))
+        print(f"{jobs} jobs: {wall:.1f} s, {cpu:.1f} processor seconds, {megabytes:.0f} MB")
     finally:
         shutil.rmtree(folder)
 

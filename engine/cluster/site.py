@@ -12,6 +12,9 @@ from engine.errors import ConfigError
 WHERE = "profiles/slurm/site.yaml, key 'site'"
 """For messages."""
 
+OWNED = ("--gres", "--gpus=", "--gpus ")
+"""Options that the executor sets itself and refuses from others."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
@@ -34,11 +37,12 @@ class Pool:
 
     def check(self, where: str) -> None:
         """Raises ConfigError where keys contradict each other."""
-        if self.gpus and "{n}" not in self.gpu_option:
+        if "{n}" not in self.gpu_option or self.gpu_option.startswith(OWNED):
             raise ConfigError(
                 f"found {self.gpu_option!r}",
                 where=f"{where}, key 'gpu_option'",
-                expected="an option with {n} where the number goes, e.g. --gpus-per-node={n}",
+                expected="an option with {n} where the number goes, e.g. --gpus-per-node=a100:{n}",
+                remedy="--gres and --gpus belong to Snakemake's executor, which refuses them",
             )
 
 

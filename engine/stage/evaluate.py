@@ -72,8 +72,20 @@ def evaluate(
         finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha,
     )
     _, columns = loop.run(plan, restored(job, before, checkpoint))
-    if not devices.is_main():
-        return
+    if devices.is_main():
+        _write(job, columns, target_ha, result=result, blocks=blocks, state_dir=state_dir)
+    devices.wait("the outputs are written")
+
+
+def _write(
+    job: Job,
+    columns: dict[str, np.ndarray],
+    target_ha: float,
+    *,
+    result: Path,
+    blocks: Path,
+    state_dir: Path,
+) -> None:
     facts = summarise(job, columns, target_ha) | run_facts(state_dir)
     _warn(job, facts)
     write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")

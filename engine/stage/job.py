@@ -190,8 +190,8 @@ def write_training(
     data: dict[str, Any] = {"step": steps}
     for name, tree in trees.items():
         data |= prefixed(name, flatten(tree))
-    if not devices.is_main():
-        return
-    facts = {"stage": job.name.split()[0], **run_facts(state_dir)}
-    write_trace(trace, columns, fingerprint=job.fingerprint, attributes=facts)
-    hdf5.write(checkpoint, "checkpoint", data, fingerprint=job.fingerprint, attributes=facts)
+    if devices.is_main():
+        facts = {"stage": job.name.split()[0], **run_facts(state_dir)}
+        write_trace(trace, columns, fingerprint=job.fingerprint, attributes=facts)
+        hdf5.write(checkpoint, "checkpoint", data, fingerprint=job.fingerprint, attributes=facts)
+    devices.wait("the outputs are written")

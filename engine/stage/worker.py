@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -76,8 +77,12 @@ def main(path: str) -> None:
     devices.join_processes()
     if devices.is_main():
         log.to_file(job["log"])
-    sys.excepthook = log.failure
-    run(job["stage"], job["sections"], job["paths"])
+    try:
+        run(job["stage"], job["sections"], job["paths"])
+    except BaseException as error:  # an orderly exit would wait for the others, who wait for this
+        log.failure(type(error), error, error.__traceback__)
+        logging.shutdown()
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,18 @@
 
 import dataclasses
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from engine.cluster import slurm
 from engine.cluster.resources import Size, resources
-from engine.cluster.site import read_site
+from engine.cluster.site import Pool, Site, read_site
 from engine.config import MethodConfig, parse
 from engine.errors import ConfigError, DataError
+from engine.io import document
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CPU = {"partition": "cpu", "max_runtime_min": 60, "cpus": 8, "mem_mb": 32000}
 GPU = {"partition": "gpu", "max_runtime_min": 1440, "cpus": 64, "mem_mb": 250000, "gpus": 4}
@@ -62,7 +66,8 @@ def test_gpus_and_nodes():
     [
         ({"gpu": GPU, "gpus": 8}, "key 'gpus'.*8 GPUs per node.*at most 4"),
         ({"gpu": GPU | {"gpus": 0}}, "a pool for GPUs without GPUs"),
-        ({"gpu": GPU | {"gpu_option": "--gres=gpu:1"}}, "gpu_option.*{n}"),
+        ({"gpu": GPU | {"gpu_option": "--gpus-per-node=1"}}, "gpu_option.*{n}"),
+        ({"gpu": GPU | {"gpu_option": "--gres=gpu:{n}"}}, "gpu_option.*executor"),
         ({"cpus": 9}, "9 CPU cores per node.*at most 8"),
         ({"acount": "me"}, "unknown key 'acount'.*did you mean 'account'"),
         ({"cpu": CPU | {"max_runtime_min": 0}}, "max_runtime_min.*at least 1"),
@@ -176,3 +181,15 @@ def test_jobs_of_a_workflow_that_is_alive_are_left_alone(cluster, tmp_path):
     (tmp_path / ".snakemake/locks/0.output.lock").touch()
     slurm.settle(tmp_path, print)
     assert asked == []
+
+
+def test_every_key_of_the_site_file_is_explained():
+    text = (ROOT / "docs/cluster.md").read_text()
+    for cls in (Site, Pool):
+        for field in dataclasses.fields(cls):
+            assert f"`{field.name}`" in text, field.name
+
+
+def test_the_shipped_site_file_is_valid():
+    site = read_site(document.read(ROOT / "profiles/slurm/site.yaml")["site"])
+    assert site.network is site.cpu
