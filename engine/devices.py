@@ -112,6 +112,21 @@ def like(array: np.ndarray, model: Any) -> jax.Array:
     return jnp.asarray(array)
 
 
+def gathered(tree: Any) -> Any:
+    """Collects per-walker numbers on every device, in a compiled program: one exchange.
+
+    Args:
+        tree: (W,) arrays of one type.
+    """
+    if jax.device_count() == 1:
+        return tree
+    leaves, structure = jax.tree.flatten(tree)
+    rows = jax.lax.with_sharding_constraint(
+        jnp.stack(leaves), NamedSharding(mesh(), PartitionSpec())
+    )
+    return jax.tree.unflatten(structure, list(rows))
+
+
 def fetch(tree: Any) -> Any:
     """Returns a pytree of whole numpy arrays, in every process."""
     return jax.tree.map(_fetched, tree)

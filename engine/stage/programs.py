@@ -42,6 +42,8 @@ def make_sample(job: Job):
 def make_local_energy(wavefunction: Wavefunction, hamiltonian: Hamiltonian, chunk: int):
     """Builds the compiled (params, walkers, system, reference, key) -> LocalEnergy of (W,) arrays.
 
+    Each device has the energies of all walkers in the end: their statistics need no more exchange.
+
     At most `chunk` walkers are in flight on a device at a time, which bounds the memory.
     """
 
@@ -60,7 +62,8 @@ def make_local_energy(wavefunction: Wavefunction, hamiltonian: Hamiltonian, chun
     @jax.jit
     def local_energy(params, walkers: Array, system, reference, key) -> LocalEnergy:
         walker_keys = jax.random.split(key, len(walkers))
-        return devices.per_walker(share)((params, system, reference), walkers, walker_keys)
+        energy = devices.per_walker(share)((params, system, reference), walkers, walker_keys)
+        return devices.gathered(energy)
 
     return local_energy
 

@@ -38,6 +38,7 @@ site:
   cpu: {partition: %(partition)s, max_runtime_min: %(minutes)d, cpus: 1, mem_mb: %(memory)d}
   cpus: 1
   memory_factor: %(factor)s
+  nodes: %(nodes)d
 """
 STEPS, MOVES = 400, 300
 """An optimisation of about half a minute."""
@@ -71,14 +72,21 @@ class Cluster:
     def method(self, steps=STEPS, moves=MOVES):
         (self.folder / "methods/net.yaml").write_text(METHOD % {"steps": steps, "moves": moves})
 
-    def site(self, minutes=5, memory=4000, factor=0.5, where=None):
+    def site(self, minutes=5, memory=4000, factor=0.5, where=None, nodes=1):
         text = SITE % {
             "partition": where or partition(),
             "minutes": minutes,
             "memory": memory,
             "factor": factor,
+            "nodes": nodes,
         }
         (self.folder / "profiles/slurm/site.yaml").write_text(text)
+
+    def neighbour(self) -> None:
+        """Adds a material whose optimisation fails at once and always: it runs away by decree."""
+        text = MATERIAL + "overrides: {net: {vmc: {runaway_ha_per_particle: 1.0e-9}}}\n"
+        (self.folder / "materials/doomed.yaml").write_text(text)
+        (self.folder / "campaign.yaml").write_text("seed: 3\nruns: {h2: [net], doomed: [net]}\n")
 
     def start(self, *arguments: str, retries: int = 6) -> subprocess.Popen:
         """Starts the workflow with the profile a user has, waiting times shortened."""
@@ -151,8 +159,8 @@ class Cluster:
             subprocess.run(["scancel", *jobs], check=False)
 
 
-def same(found: Path, expected: Path) -> None:
-    """Compares every number of optimisation and evaluation but the times."""
+def same(found: Path, expected: Path, rtol: float = 0.0) -> None:
+    """Compares every number of optimisation and evaluation but the times: bits, or to `rtol`."""
     base = "results/h2/net/twist-000"
     for name, kind in (
         ("vmc/checkpoint", "checkpoint"),
@@ -163,7 +171,9 @@ def same(found: Path, expected: Path) -> None:
         one, two = (hdf5.read(f / f"{base}/{name}.h5", kind).data for f in (found, expected))
         assert one.keys() == two.keys()
         for path in one.keys() - {"seconds"}:
-            np.testing.assert_array_equal(one[path], two[path], err_msg=f"{name}: {path}")
+            np.testing.assert_allclose(
+                one[path], two[path], rtol=rtol, atol=rtol, err_msg=f"{name}: {path}"
+            )
 
 
 @pytest.fixture(scope="session")

@@ -189,6 +189,26 @@ def test_full_disk(cluster, undisturbed):
         subprocess.run(["umount", "--lazy", str(state)], check=False)
 
 
+def test_two_nodes(cluster, undisturbed):
+    """One process on each of two nodes, joined: the energies of one up to the rounding of sums."""
+    if len(ask("sinfo", "--noheader", "--Node", "--partition", partition()).splitlines()) < 2:
+        pytest.skip("the partition has one node")
+    cluster.site(nodes=2)
+    cluster.finish(cluster.start())
+    [only] = cluster.attempts()
+    assert only.devices == 2 and len(only.hosts) == 2
+    same(cluster.folder, undisturbed, rtol=1e-3)
+
+
+def test_neighbours_in_one_job(cluster, undisturbed):
+    """Two materials share a job; one fails for good, the other keeps its result."""
+    cluster.neighbour()
+    groups = ["--groups", "vmc=shared", "evaluate=shared", "--group-components", "shared=2"]
+    driver = cluster.start("evaluated", *groups, retries=1)
+    cluster.finish(driver, good=False)
+    same(cluster.folder, undisturbed)
+
+
 def test_unknown_partition(cluster):
     """Refused before anything is submitted, with the nearest name."""
     cluster.site(where="no-such-partition")
