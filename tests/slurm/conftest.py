@@ -108,7 +108,7 @@ class Cluster:
                 start_new_session=True,
             )
 
-    def finish(self, driver: subprocess.Popen, timeout=400, good=True) -> str:
+    def finish(self, driver: subprocess.Popen, timeout=1200, good=True) -> str:
         """Waits for the workflow; returns what it printed."""
         try:
             status = driver.wait(timeout)
@@ -123,7 +123,7 @@ class Cluster:
     def stage(self) -> Path:
         return self.folder / "results/h2/net/twist-000/vmc"
 
-    def state(self, step: int, timeout=300) -> Path:
+    def state(self, step: int, timeout=900) -> Path:
         """Waits until the optimisation has saved its state at a step, or a later one."""
         return self.until(lambda: self._saved(step), timeout, f"a state at step {step}")
 
@@ -132,7 +132,7 @@ class Cluster:
         late = [p for p in found if int(p.stem.removeprefix("step-")) >= step]
         return late[-1] if late else None
 
-    def until(self, condition, timeout=300, what="the condition"):
+    def until(self, condition, timeout=900, what="the condition"):
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             if found := condition():
