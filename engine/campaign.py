@@ -105,7 +105,8 @@ class Campaign:
         """Returns whether the wavefunction is "real" or "complex"."""
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
-        if ansatz.number == "real" and (twisted or (facts.periodic and ansatz.name == "slater")):
+        waves = facts.config.is_electron_gas or (facts.periodic and ansatz.name == "slater")
+        if ansatz.number == "real" and (twisted or waves):
             raise ConfigError(
                 f"method '{method}' asks for real orbitals, but material "
                 f"'{material}' needs complex ones",
@@ -115,7 +116,7 @@ class Campaign:
             )
         if ansatz.number != "auto":
             return ansatz.number
-        return "complex" if twisted or (facts.periodic and ansatz.name == "slater") else "real"
+        return "complex" if twisted or waves else "real"
 
     def sections(
         self, stage: str, material: str, method: str | None = None, twist: int | None = None
@@ -137,7 +138,7 @@ class Campaign:
                 "mean_field": facts.config.mean_field,
                 "twist": _phase(facts.twists[twist]),
                 "charge": facts.config.charge,
-                "spin": facts.config.spin,
+                "spin": facts.config.total_spin,
             }
         elif stage == "twist_average":
             content = {
@@ -146,6 +147,7 @@ class Campaign:
                 "seed": self.seed,
                 "n_atoms": facts.n_atoms,
                 "n_cells": facts.n_cells,
+                "n_electrons": facts.n_electrons,
                 "literature": facts.config.literature,
                 "twists": [_phase(t) | {"weight": t.weight} for t in facts.twists],
             }

@@ -13,8 +13,9 @@ import numpy as np
 from engine import config
 from engine.errors import ConfigError, nearest
 from engine.io import document
+from engine.system.electron_gas import occupied
 from engine.system.geometry import Geometry
-from engine.system.material import check_material
+from engine.system.material import check_material, electron_counts
 from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
 from engine.system.twists import Twist, enumerate_twists
 from engine.system.vacuum import check_vacuum
@@ -54,6 +55,8 @@ class Material:
         config: The YAML content.
         symbols: Of the atoms in the primitive cell.
         n_cells: Primitive cells in the simulation cell.
+        n_electrons: Electrons in the primitive cell; an average where the simulation cell is
+            charged.
         periodic: False for a molecule.
         twists: Folded boundary phases; weights sum to 1.
     """
@@ -63,6 +66,7 @@ class Material:
     config: config.MaterialConfig
     symbols: tuple[str, ...]
     n_cells: int
+    n_electrons: float
     periodic: bool
     twists: tuple[Twist, ...]
 
@@ -130,7 +134,7 @@ def find(root: Path, folder: str, name: str) -> Path:
 
 def read_material(path: Path) -> Material:
     content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
-    content.check_spin(str(path))
+    content.check_mean_field(str(path))
     primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
     twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
     if len(twists) > MAX_TWISTS:
@@ -140,6 +144,9 @@ def read_material(path: Path) -> Material:
             expected=f"at most {MAX_TWISTS}",
             remedy="choose a coarser grid",
         )
+    up_and_down = electron_counts(simulation, content.charge, content.total_spin, where=str(path))
+    if content.is_electron_gas:
+        _check_shells(simulation, content, up_and_down, twists, path)
     vacuum_bohr = content.mean_field.vacuum_bohr
     if primitive.periodic and vacuum_bohr is not None:
         _check_vacuum(primitive, supercell, twists, vacuum_bohr, path)
@@ -149,9 +156,24 @@ def read_material(path: Path) -> Material:
         content,
         primitive.symbols,
         n_cells(supercell),
+        sum(up_and_down) / n_cells(supercell),
         bool(primitive.periodic),
         twists,
     )
+
+
+def _check_shells(
+    simulation: Geometry,
+    content: config.MaterialConfig,
+    counts: Sequence[int],
+    twists: Sequence[Twist],
+    path: Path,
+) -> None:
+    """Refuses open shells of plane waves before anything runs."""
+    rules = {"open_shell": content.mean_field.open_shell, "where": f"{path}, key 'mean_field'"}
+    for twist in twists:
+        for count in counts:
+            occupied(simulation.lattice, twist.frac, count, **rules)
 
 
 def _check_vacuum(

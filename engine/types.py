@@ -65,7 +65,8 @@ class Reference:
              + sum_G wave_coefficients[s][j, G] exp(i (G + twist).r),
 
     T over lattice vectors of the simulation cell (T = 0 only in an open cell), G over its
-    reciprocal vectors: diffuse Gaussians are cheaper as plane waves.
+    reciprocal vectors: diffuse Gaussians are cheaper as plane waves. Without any of both (an
+    electron gas) phi_j(r) = exp(i kpoints[s][j].r).
 
     Attributes:
         coefficients: Per species (n_s, ao); complex in a periodic cell, else real.

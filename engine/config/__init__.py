@@ -4,6 +4,7 @@ Imports no JAX: the Snakefile is parsed again for every job.
 """
 
 from engine.config.canonical import SCHEMA_VERSION, canonical, fingerprint
+from engine.config.electron_gas import ElectronGasStructure
 from engine.config.material import (
     STRUCTURES,
     AtomsStructure,
@@ -35,6 +36,7 @@ __all__ = [
     "AnsatzConfig",
     "AtomsStructure",
     "ChainStructure",
+    "ElectronGasStructure",
     "EvaluateConfig",
     "FileStructure",
     "HamiltonianConfig",

@@ -49,7 +49,8 @@ class MeanField:
 
     Orbital i of spin s at k is sum_mu coeff[s, k, mu, i] sum_T exp(i k.T) chi_mu(r - T), T over
     the primitive lattice, normalised over the primitive cell. Where linear dependence left fewer
-    orbitals at some k, the missing ones have zero coefficients and infinite energy.
+    orbitals at some k, the missing ones have zero coefficients and infinite energy. Where there
+    are `waves`, chi_mu is the plane wave exp(i (G_mu + k).r) / sqrt(V) of the simulation cell.
 
     Attributes:
         kpoints: (K, 3) Bloch vectors, twist included, 1/bohr.
@@ -67,11 +68,12 @@ class MeanField:
         gap: Smallest LUMO - HOMO over spins, hartree; infinite without virtual orbitals.
         converged: Whether the iteration met its threshold.
         n_cells: Primitive cells in the simulation cell.
-        method: "rhf", "uhf", "rohf" or "rks".
+        method: "rhf", "uhf", "rohf", "rks" or "plane-waves".
         basis: Name of the basis set.
         system_fingerprint: Fingerprint of the system file it was made from.
         pyscf_version: Version of the program.
         fingerprint: Of the file it was read from.
+        waves: (G, 3) integers G_mu in units of the reciprocal vectors; None for Gaussians.
     """
 
     kpoints: np.ndarray
@@ -93,6 +95,7 @@ class MeanField:
     system_fingerprint: str = ""
     pyscf_version: str = ""
     fingerprint: str = ""
+    waves: np.ndarray | None = None
 
     @property
     def simulation_energy(self) -> float:
@@ -116,7 +119,10 @@ def write_mean_field(path: str | Path, mean_field: MeanField, fingerprint: str) 
     data = {name: np.asarray(getattr(mean_field, name)) for name in arrays}
     if mean_field.lattice is not None:
         data["lattice"] = np.asarray(mean_field.lattice)
-    data |= _pack(mean_field.shells)
+    if mean_field.waves is None:
+        data |= _pack(mean_field.shells)
+    else:
+        data["waves"] = np.asarray(mean_field.waves, np.int64)
     attributes = {name: getattr(mean_field, name) for name in TEXTS}
     attributes |= {
         "converged": bool(mean_field.converged),
@@ -144,7 +150,8 @@ def read_mean_field(path: str | Path) -> MeanField:
             **arrays,
             **scalars,
             **{name: facts[name] for name in TEXTS},
-            shells=_unpack(data),
+            shells=() if "waves" in data else _unpack(data),
+            waves=data.get("waves"),
             lattice=data.get("lattice"),
             symbols=tuple(facts["symbols"]),
             converged=facts["converged"],
@@ -164,6 +171,7 @@ def read_mean_field(path: str | Path) -> MeanField:
 
 def _check(mf: MeanField, path: str | Path) -> None:
     ao = sum((2 * s.angular + 1) * s.coefficients.shape[1] for s in mf.shells)
+    ao += 0 if mf.waves is None else len(mf.waves)
     k, mo = len(mf.kpoints), mf.energy.shape[-1]
     found = (mf.coeff.shape, mf.energy.shape, mf.occupation.shape)
     wanted = ((2, k, ao, mo), (2, k, mo), (2, k, mo))

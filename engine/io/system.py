@@ -68,12 +68,13 @@ def write_system(
     data: dict[str, Any] = {
         "cell/periodic": simulation.periodic,
         "cell/supercell": np.asarray(supercell, np.int64),
+        "cell/background": primitive.background,
         "species/name": "up down",
         "species/count": np.array([n_up, n_down], np.int64),
         "species/charge": np.array([-1.0, -1.0]),
         "species/mass": np.array([1.0, 1.0]),
     }
-    units = {"species/charge": "e", "species/mass": "electron mass"}
+    units = {"species/charge": "e", "species/mass": "electron mass", "cell/background": "e"}
     for group, geometry in (("nuclei", simulation), ("primitive", primitive)):
         data |= {
             f"{group}/symbol": " ".join(geometry.symbols),
@@ -99,6 +100,7 @@ def read_system(path: str | Path) -> SystemFile:
         tuple(data["primitive/symbol"].split()),
         data["primitive/position"],
         data.get("cell/primitive_lattice"),
+        int(data.get("cell/background", 0)),
     )
     return SystemFile(_system(data), primitive, data["cell/supercell"], record.fingerprint)
 

@@ -11,7 +11,7 @@ from jax import Array, lax
 
 from engine.errors import ConfigError, DataError
 from engine.io.mean_field import MeanField
-from engine.mean_field import gto
+from engine.mean_field import gto, plane_waves
 from engine.mean_field.lattice_sums import Split, cheapest, wave_coefficients, whole
 from engine.mean_field.unfold import (
     first_zone,
@@ -45,8 +45,12 @@ def make_reference(
         DataError: The mean field is of another structure, twist or number of electrons.
         ConfigError: Real orbitals at a twist.
     """
-    shifts = translations(mean_field, system, S)
     _check_twist(mean_field, system, complex_orbitals)
+    if mean_field.waves is not None:
+        return plane_waves.make_reference(
+            mean_field, system, complex_orbitals=complex_orbitals, dtype=dtype
+        )
+    shifts = translations(mean_field, system, S)
     sets = [unfold(mean_field, _channel(s.name), s.count, shifts) for s in system.species]
     coefficients, kpoints = [c for c, _, _ in sets], [k for _, k, _ in sets]
     number = np.result_type(dtype, np.complex64)
@@ -102,6 +106,8 @@ def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tu
     Returns:
         Per species (n, n_s): phi_j(r_i), rows are all particles of the walker.
     """
+    if not reference.basis.size and not reference.waves:
+        return tuple(plane_waves.evaluate(k, walker) for k in reference.kpoints)
     twisted = any(jnp.iscomplexobj(c) for c in reference.coefficients)
     real, imag = jax.vmap(lambda r: _bloch_sums(reference, r, system, twisted))(walker)
     orbitals = tuple(_contract(real, imag, c) for c in reference.coefficients)

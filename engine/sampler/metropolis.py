@@ -32,11 +32,12 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
 
     A proposal displaces every coordinate by a Gaussian of standard deviation
     width / sqrt(mass). After a step the width moves so that the acceptance approaches
-    `options.acceptance` (only where `adapt` is 1), and walkers are wrapped into the cell.
+    `options.acceptance` (only where `adapt` is 1), and walkers are wrapped into the cell. In an
+    electron gas the initial width is in units of rs.
     """
 
     def init(walkers, system):
-        width = jnp.asarray(options.width_bohr, walkers.dtype)
+        width = jnp.asarray(options.width_bohr * system.spacing, walkers.dtype)
         return MetropolisState(system.cell.wrap(walkers), width)
 
     def step(key, log_density, state, system, adapt):

@@ -26,6 +26,7 @@ ENERGY_COLUMNS = (
     "material",
     "method",
     "n_atoms",
+    "n_electrons",
     "n_cells",
     "n_twists",
     "energy_ha_per_cell",
@@ -84,6 +85,9 @@ TWIST_COLUMNS = (
 )
 """`twists.csv`."""
 
+COUNTS = ("n_atoms", "n_electrons", "n_cells")
+"""Of the primitive cell, and how often it is repeated."""
+
 PER_CELL = {
     "energy": "energy_ha",
     "error": "error_ha",
@@ -119,7 +123,7 @@ def twist_average(
     """Writes the twist-averaged row and the rows of its twists.
 
     Args:
-        sections: material, method, n_atoms, n_cells, twists, literature, seed.
+        sections: material, method, n_atoms, n_electrons, n_cells, twists, literature, seed.
         results: One evaluation per twist, in the order of `sections["twists"]`.
         training: Per twist, the traces of pretrain and vmc; their time is part of the cost.
         energy: `energy.csv`, one row.
@@ -165,12 +169,12 @@ def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> d
     }
     energies = [row["energy_ha_per_cell"] for row in rows]
     return {
-        **{k: sections[k] for k in ("material", "method", "n_atoms", "n_cells", "seed")},
+        **{k: sections[k] for k in (*COUNTS, "material", "method", "seed")},
         "n_twists": len(rows),
         **{f"{name}_ha_per_cell": value for name, value in mean.items()},
         "error_ha_per_cell": weighted_error([row["error_ha_per_cell"] for row in rows], weights),
         "twist_spread_ha_per_cell": spread(energies, weights),
-        **_literature(sections.get("literature"), sections["n_atoms"], mean["energy"]),
+        **_literature(sections.get("literature"), sections, mean["energy"]),
         "variance_ha2": weighted_mean([row["variance_ha2"] for row in rows], weights),
         "tau_steps": max(row["tau_steps"] for row in rows),
         "samples": sum(row["samples"] for row in rows),
@@ -253,10 +257,13 @@ def _compile_times(
     }
 
 
-def _literature(entry: Mapping[str, Any] | None, n_atoms: int, energy: float) -> dict[str, Any]:
+def _literature(
+    entry: Mapping[str, Any] | None, sections: Mapping[str, Any], energy: float
+) -> dict[str, Any]:
     if entry is None:
         return {}
-    factor = n_atoms if entry["unit"] == "ha_per_atom" else 1
+    counted = {"ha_per_atom": "n_atoms", "ha_per_electron": "n_electrons"}.get(entry["unit"])
+    factor = sections[counted] if counted else 1
     error = entry.get("uncertainty")
     return {
         "literature_ha_per_cell": factor * entry["value"],

@@ -33,14 +33,12 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
         ConfigError: A basis, functional or twist that cannot be computed.
         NotConvergedError: The iteration did not converge.
     """
-    # Imported here: PySCF takes seconds, and nothing else of the engine needs it.
-    from engine.mean_field.pyscf_solver import solve
-
     where = f"material {sections.get('material', '?')}, section 'mean_field'"
     options = parse(MeanFieldConfig, sections["mean_field"], where=where)
     runtime.configure()
     file = read_system(system)
-    n_up, n_down = _electrons(file, sections, system)
+    _check_electrons(file, sections, system)
+    n_up, n_down = _counts(file)
     frac = sections["twist"]["frac"]
     log.info(
         "%s/%s of %d + %d electrons, %d primitive cells, twist %s",
@@ -51,18 +49,36 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
         file.n_cells,
         list(frac),
     )
-    result = solve(file.primitive, file.supercell, n_up, n_down, sections["charge"], frac, options)
+    result = _solve(file, sections["charge"], frac, options)
     result = dataclasses.replace(result, system_fingerprint=file.fingerprint)
     log.info("energy %.8f hartree per primitive cell, gap %.4f hartree", result.total, result.gap)
     write_mean_field(mean_field, result, fingerprint(dict(sections), [file.fingerprint]))
     return result
 
 
-def _electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) -> tuple[int, int]:
-    """Returns the electron counts of the file, which must be those of charge and spin."""
+def _solve(file: SystemFile, charge: int, frac: Any, options: MeanFieldConfig) -> MeanField:
+    """Returns what the producer for this kind of matter makes."""
+    n_up, n_down = _counts(file)
+    if options.method == "plane-waves":
+        from engine.mean_field import plane_waves
+
+        return plane_waves.solve(file.primitive.lattice, n_up, n_down, frac, options)
+    # Imported here: PySCF takes seconds, and nothing else of the engine needs it.
+    from engine.mean_field import pyscf_solver
+
+    return pyscf_solver.solve(file.primitive, file.supercell, n_up, n_down, charge, frac, options)
+
+
+def _counts(file: SystemFile) -> tuple[int, int]:
     counts = {species.name: species.count for species in file.system.species}
-    n_up, n_down = counts.get("up", 0), counts.get("down", 0)
-    total = round(float(file.system.charges.sum())) - sections["charge"]
+    return counts.get("up", 0), counts.get("down", 0)
+
+
+def _check_electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) -> None:
+    """Refuses a file whose electrons are not those of charge and spin."""
+    n_up, n_down = _counts(file)
+    positive = round(float(file.system.charges.sum())) + file.primitive.background * file.n_cells
+    total = positive - sections["charge"]
     if (n_up + n_down, n_up - n_down) != (total, sections["spin"]):
         raise DataError(
             f"{n_up} spin-up and {n_down} spin-down electrons",
@@ -70,4 +86,3 @@ def _electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) -> tup
             expected=f"{total} electrons with spin {sections['spin']}",
             remedy="run the structure stage again",
         )
-    return n_up, n_down

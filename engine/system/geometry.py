@@ -39,11 +39,14 @@ class Geometry:
         symbols: Chemical symbols of the A atoms.
         positions: (A, 3) Cartesian positions, bohr.
         lattice: (3, 3) lattice vectors as rows, bohr; None in open boundary conditions.
+        background: Charge of a uniform background that makes the cell neutral beside nuclei and
+            electrons, e: the number of electrons of an electron gas.
     """
 
     symbols: tuple[str, ...]
     positions: np.ndarray
     lattice: np.ndarray | None = None
+    background: int = 0
 
     @property
     def periodic(self) -> bool:
@@ -68,7 +71,7 @@ def validated(geometry: Geometry, *, where: str) -> Geometry:
         ConfigError: No atoms, an unknown element, positions that are no numbers, a lattice
             without volume, or atoms on top of each other.
     """
-    if not geometry.symbols:
+    if not geometry.symbols and not geometry.background:
         raise ConfigError("there are no atoms", where=where, expected="at least one atom")
     for symbol in geometry.symbols:
         if symbol not in ELEMENTS:
@@ -84,9 +87,10 @@ def validated(geometry: Geometry, *, where: str) -> Geometry:
             where=where,
             expected="three finite coordinates per atom",
         )
-    if geometry.periodic:
+    if geometry.periodic and geometry.symbols:
         _check_lattice(geometry.lattice, where)
-    _check_distances(geometry, where)
+    if geometry.symbols:
+        _check_distances(geometry, where)
     return geometry
 
 

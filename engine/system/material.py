@@ -39,7 +39,7 @@ def check_material(
             remedy="delete the key, or give the structure a lattice",
         )
     simulation = expand(primitive, S)
-    electron_counts(simulation, material.charge, material.spin, where=where)
+    electron_counts(simulation, material.charge, material.total_spin, where=where)
     return primitive, simulation, S
 
 
@@ -55,7 +55,7 @@ def electron_counts(simulation: Geometry, charge: int, spin: int, *, where: str)
     Raises:
         ConfigError: A charged crystal, no electrons, or a spin they cannot have.
     """
-    nuclear = int(simulation.charges.sum())
+    nuclear = int(simulation.charges.sum()) + simulation.background
     count = nuclear - charge
     at = f"{where}, key 'charge'"
     if simulation.periodic and charge:

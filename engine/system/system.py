@@ -79,6 +79,13 @@ class System:
         """(3,) twist in Cartesian coordinates, 1/bohr."""
         return self.twist @ self.cell.reciprocal
 
+    @property
+    def spacing(self) -> Array | float:
+        """rs of a cell without nuclei, bohr: the length its particles live on. Else 1."""
+        if self.symbols or not self.cell.periodic or not self.n_particles:
+            return 1.0
+        return jnp.cbrt(3 * self.cell.volume / (4 * jnp.pi * self.n_particles))
+
     def with_twist(self, twist) -> System:
         """Returns the same system at another twist (fractions of the reciprocal vectors)."""
         return dataclasses.replace(self, twist=jnp.asarray(twist, self.positions.dtype))
