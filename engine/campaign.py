@@ -63,8 +63,12 @@ class Campaign:
         for material, methods in self.runs.items():
             self.material(material)
             for method in methods:
-                self.method(material, method)
+                options = self.method(material, method)
                 self.number(material, method)
+                options.evaluate.check_cell(
+                    self.material(material).periodic,
+                    f"{self.path}, material '{material}', method '{method}', key 'observables'",
+                )
 
     def material(self, name: str) -> Material:
         """Returns a material of this campaign, checked."""

@@ -159,6 +159,20 @@ class Optimizer(NamedTuple):
     step: Callable[..., tuple[Params, Any, dict[str, Array]]]
 
 
+class Estimator(NamedTuple):
+    """What evaluation accumulates beside the energy.
+
+    Attributes:
+        init: () -> state, a pytree of arrays; a checkpoint stores it.
+        update: (state, params, walkers (W, n, 3), system, reference, key) -> state.
+        finish: (state, system) -> name -> `engine.io.observables.Observable`; on the host.
+    """
+
+    init: Callable[[], Any]
+    update: Callable[..., Any]
+    finish: Callable[[Any, System], dict[str, Any]]
+
+
 class VmcState(NamedTuple):
     """Exactly what a checkpoint stores."""
 

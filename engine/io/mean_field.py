@@ -21,6 +21,7 @@ UNITS = {
     "total": "hartree per primitive cell",
     "nuclear": "hartree per primitive cell",
     "gap": "hartree",
+    "zone": "hartree per primitive cell",
     "basis/exponents": "1/bohr^2",
 }
 TEXTS = ("method", "basis", "system_fingerprint", "pyscf_version")
@@ -74,6 +75,8 @@ class MeanField:
         pyscf_version: Version of the program.
         fingerprint: Of the file it was read from.
         waves: (G, 3) integers G_mu in units of the reciprocal vectors; None for Gaussians.
+        zone: Energy per primitive cell averaged over a dense grid of twists, hartree; None where
+            nobody computed it.
     """
 
     kpoints: np.ndarray
@@ -96,6 +99,7 @@ class MeanField:
     pyscf_version: str = ""
     fingerprint: str = ""
     waves: np.ndarray | None = None
+    zone: float | None = None
 
     @property
     def simulation_energy(self) -> float:
@@ -123,6 +127,8 @@ def write_mean_field(path: str | Path, mean_field: MeanField, fingerprint: str) 
         data |= _pack(mean_field.shells)
     else:
         data["waves"] = np.asarray(mean_field.waves, np.int64)
+    if mean_field.zone is not None:
+        data["zone"] = float(mean_field.zone)
     attributes = {name: getattr(mean_field, name) for name in TEXTS}
     attributes |= {
         "converged": bool(mean_field.converged),
@@ -152,6 +158,7 @@ def read_mean_field(path: str | Path) -> MeanField:
             **{name: facts[name] for name in TEXTS},
             shells=() if "waves" in data else _unpack(data),
             waves=data.get("waves"),
+            zone=float(data["zone"]) if "zone" in data else None,
             lattice=data.get("lattice"),
             symbols=tuple(facts["symbols"]),
             converged=facts["converged"],

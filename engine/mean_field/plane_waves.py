@@ -28,6 +28,10 @@ from engine.types import Basis, Reference
 CHANNELS = {"up": 0, "down": 1}
 
 
+ZONE_GRID = 8
+"""Twists along each reciprocal vector in the average over the zone."""
+
+
 def solve(
     lattice: np.ndarray, n_up: int, n_down: int, twist: np.ndarray, options: MeanFieldConfig
 ) -> MeanField:
@@ -44,14 +48,12 @@ def solve(
         ConfigError: An open shell that the section does not allow.
     """
     twist, counts = np.asarray(twist, float), (n_up, n_down)
-    rules = {"open_shell": options.open_shell, "where": "section 'mean_field'"}
-    filled = [occupied(lattice, twist, n, **rules) for n in counts]
+    for count in counts:
+        occupied(lattice, twist, count, open_shell=options.open_shell, where="section 'mean_field'")
     waves = np.concatenate(shells(lattice, twist, max(counts)))
     reciprocal = 2 * np.pi * np.linalg.inv(lattice).T
     occupation = np.array([np.arange(len(waves)) < n for n in counts], float)
     energy = _orbital_energies((waves + twist) @ reciprocal, occupation, lattice)
-    kinetic = sum(0.5 * np.sum(((w + twist) @ reciprocal) ** 2) for w in filled)
-    total = 0.5 * (np.sum(energy[occupation > 0]) + kinetic + 0.5 * sum(counts) * xi(lattice))
     return MeanField(
         kpoints=(twist @ reciprocal)[None],
         coeff=np.broadcast_to(np.eye(len(waves), dtype=complex), (2, 1, *2 * waves.shape[:1])),
@@ -63,7 +65,8 @@ def solve(
         positions=np.zeros((0, 3)),
         lattice=lattice,
         twist=twist,
-        total=float(total),
+        total=total_energy(lattice, twist, counts),
+        zone=zone_average(lattice, counts),
         nuclear=0.0,
         gap=_gap(energy, occupation),
         converged=True,
@@ -73,11 +76,45 @@ def solve(
     )
 
 
-def _orbital_energies(k: np.ndarray, occupation: np.ndarray, lattice: np.ndarray) -> np.ndarray:
-    """Returns (2, G): k^2/2 - (4 pi/V) sum_{occupied k' != k} 1/|k - k'|^2 + xi/2, hartree."""
+def total_energy(
+    lattice: np.ndarray, twist: np.ndarray, counts: tuple[int, ...], own: float | None = None
+) -> float:
+    """Returns the energy of the determinant of the lowest waves, hartree per cell.
+
+    Args:
+        lattice: (3, 3) rows, bohr.
+        twist: (3,) fractions of the reciprocal vectors.
+        counts: Electrons of each spin.
+        own: xi, where it is known already.
+    """
+    own = xi(lattice) if own is None else own
+    lowest = np.concatenate(shells(lattice, twist, max(counts)))[: max(counts)]
+    k = (lowest + twist) @ (2 * np.pi * np.linalg.inv(lattice).T)
+    kinetic = sum(0.5 * np.sum(k[:n] ** 2) for n in counts)
+    exchange = sum(0.5 * np.sum(_exchange(k[:n], lattice)) for n in counts)
+    return float(kinetic - exchange + 0.5 * sum(counts) * own)
+
+
+def zone_average(lattice: np.ndarray, counts: tuple[int, ...]) -> float:
+    """Returns the energy averaged over a dense grid of twists, electrons fixed at each of them.
+
+    Half of the grid suffices: E(-twist) = E(twist).
+    """
+    axis, own = (np.arange(ZONE_GRID) + 0.5) / ZONE_GRID - 0.5, xi(lattice)
+    grid = itertools.product(axis[axis > 0], axis, axis)
+    return float(np.mean([total_energy(lattice, np.array(t), counts, own) for t in grid]))
+
+
+def _exchange(k: np.ndarray, lattice: np.ndarray) -> np.ndarray:
+    """Returns (n, n) matrix elements 4 pi / (V |k - k'|^2), zero on the diagonal."""
     square = np.sum((k[:, None] - k) ** 2, axis=-1)
     np.fill_diagonal(square, np.inf)
-    exchange = 4 * np.pi / abs(np.linalg.det(lattice)) * occupation @ (1 / square)
+    return 4 * np.pi / abs(np.linalg.det(lattice)) / square
+
+
+def _orbital_energies(k: np.ndarray, occupation: np.ndarray, lattice: np.ndarray) -> np.ndarray:
+    """Returns (2, G): k^2/2 - sum_{occupied k'} 4 pi / (V |k - k'|^2) + xi/2, hartree."""
+    exchange = occupation @ _exchange(k, lattice)
     return 0.5 * np.sum(k**2, axis=-1) - exchange + 0.5 * xi(lattice)
 
 

@@ -33,7 +33,8 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
     A proposal displaces every coordinate by a Gaussian of standard deviation
     width / sqrt(mass). After a step the width moves so that the acceptance approaches
     `options.acceptance` (only where `adapt` is 1), and walkers are wrapped into the cell. In an
-    electron gas the initial width is in units of rs.
+    electron gas the initial width is in units of rs. The width stays below the size of a periodic
+    cell, where a flat density accepts everything.
     """
 
     def init(walkers, system):
@@ -59,7 +60,8 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
         walkers, _, accepted = jax.lax.fori_loop(0, options.moves, move, start)
         acceptance = accepted / options.moves
         factor = jnp.exp(ADAPTATION_RATE * adapt * (acceptance - options.acceptance))
-        new = MetropolisState(system.cell.wrap(walkers), (width * factor).astype(width.dtype))
+        wider = jnp.minimum(width * factor, system.cell.extent)
+        new = MetropolisState(system.cell.wrap(walkers), wider.astype(width.dtype))
         return new, {"acceptance": acceptance, "width_bohr": width}
 
     return Sampler(init, step)

@@ -19,8 +19,20 @@ import numpy as np
 from engine.config import fingerprint
 from engine.errors import DataError
 from engine.io import hdf5, table
+from engine.io.observables import unpack
+from engine.stage.finite_size import kinetic_correction, potential_correction, small_wave_limit
+from engine.stage.observables import combine
 
 logger = logging.getLogger(__name__)
+
+CORRECTION_COLUMNS = (
+    "twist_correction_ha_per_cell",
+    "potential_correction_ha_per_cell",
+    "potential_correction_error_ha_per_cell",
+    "kinetic_correction_ha_per_cell",
+    "kinetic_correction_error_ha_per_cell",
+)
+"""What is to be added to the energy of a finite cell; never part of `energy_ha_per_cell`."""
 
 ENERGY_COLUMNS = (
     "material",
@@ -40,6 +52,7 @@ ENERGY_COLUMNS = (
     "kinetic_ha_per_cell",
     "potential_ha_per_cell",
     "mean_field_ha_per_cell",
+    *CORRECTION_COLUMNS,
     "variance_ha2",
     "tau_steps",
     "samples",
@@ -141,13 +154,17 @@ def twist_average(
         traces = [hdf5.read(path, "trace") for path in paths]
         row["hours"] = (row["seconds"] + math.fsum(map(_seconds, traces))) / 3600
         row |= _compile_times(*traces, record)
-    row = average(rows, sections) | {
-        "fingerprint": fingerprint(sections, [r.fingerprint for r in records]),
-        **{
-            name: _common(record.attributes.get(name, "") for record in records)
-            for name in ("engine_version", "commit")
-        },
-    }
+    row = (
+        average(rows, sections)
+        | corrections(records, rows, sections)
+        | {
+            "fingerprint": fingerprint(sections, [r.fingerprint for r in records]),
+            **{
+                name: _common(record.attributes.get(name, "") for record in records)
+                for name in ("engine_version", "commit")
+            },
+        }
+    )
     table.write(twists, rows, TWIST_COLUMNS)
     table.write(energy, [row], ENERGY_COLUMNS)
     logger.info(
@@ -182,6 +199,28 @@ def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> d
         "hours": math.fsum(row["hours"] for row in rows),
         "device": _common(row["device"] for row in rows),
     }
+
+
+def corrections(
+    records: Sequence[hdf5.Record], rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]
+) -> dict[str, float]:
+    """Returns the finite-size columns that the evaluations allow."""
+    weights, cells = [row["weight"] for row in rows], sections["n_cells"]
+    found, facts = {}, records[0].attributes
+    if facts.get("mean_field_zone_ha") is not None:
+        used = weighted_mean([record.attributes["mean_field_ha"] for record in records], weights)
+        found["twist_correction"] = (facts["mean_field_zone_ha"] - used) / cells
+    measured = combine([unpack(record.data) for record in records], weights)
+    if "structure_factor" in measured:
+        factor = measured["structure_factor"]
+        s = small_wave_limit(factor.axes["wavevector"][0], factor.value, factor.error)
+        electrons = sections["n_electrons"] * cells
+        terms = {"potential": potential_correction(s, electrons, facts["volume_bohr3"])}
+        terms |= {"kinetic": kinetic_correction(s)} if not sections["n_atoms"] else {}
+        for name, term in terms.items():
+            found[f"{name}_correction"] = term.value / cells
+            found[f"{name}_correction_error"] = term.error / cells
+    return {f"{name}_ha_per_cell": value for name, value in found.items()}
 
 
 def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float:

@@ -41,9 +41,8 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
     n_up, n_down = _counts(file)
     frac = sections["twist"]["frac"]
     log.info(
-        "%s/%s of %d + %d electrons, %d primitive cells, twist %s",
-        options.method,
-        options.basis,
+        "%s of %d + %d electrons, %d primitive cells, twist %s",
+        options.method if options.method == "plane-waves" else f"{options.method}/{options.basis}",
         n_up,
         n_down,
         file.n_cells,

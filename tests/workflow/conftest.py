@@ -79,6 +79,7 @@ RULES = {
     "drawing the training": "training_figure",
     "drawing the energy": "twist_figure",
     "drawing the comparison": "literature_figure",
+    "drawing the observables": "observables_figure",
     "collecting": "tables",
     "writing the report": "report",
 }

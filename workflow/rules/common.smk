@@ -79,12 +79,14 @@ def per_run(pattern, runs=RUNS):
 
 
 def figures_of(runs):
-    """Returns the figures of runs: training curves, and twists where there are several."""
+    """Returns the figures of runs: training, twists where there are several, observables."""
     trained = [run for run in runs if CAMPAIGN.method(*run).vmc.steps > 0]
     twisted = [run for run in runs if len(twists_of(run[0])) > 1]
+    measured = [run for run in runs if CAMPAIGN.method(*run).evaluate.observables]
     return [
         *per_run("results/figures/{material}/{method}/training.svg", trained),
         *per_run("results/figures/{material}/{method}/twists.svg", twisted),
+        *per_run("results/figures/{material}/{method}/observables.svg", measured),
     ]
 
 

@@ -20,6 +20,8 @@ CAPTIONS = {
     "diamond is the evaluation with frozen parameters, which is the result. Below: distance of "
     "each twist to its own result, linear up to 1 mHa and logarithmic beyond.",
     "twists": "Energy over the zone of boundary phases, its weighted average and error.",
+    "observables": "What the evaluation measured beside the energy, averaged over the twists, with "
+    "one standard error. Spherical averages are about the first nucleus.",
     "literature": "Difference to the literature per atom, with its error; grey where the "
     "published value has an uncertainty that can be seen.",
 }
