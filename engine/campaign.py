@@ -65,8 +65,11 @@ class Campaign:
             for method in methods:
                 options = self.method(material, method)
                 self.number(material, method)
-                options.evaluate.check_cell(
-                    self.material(material).periodic,
+                self._check_reference(material, method)
+                facts = self.material(material)
+                options.evaluate.check_material(
+                    facts.periodic,
+                    facts.config.positrons,
                     f"{self.path}, material '{material}', method '{method}', key 'observables'",
                 )
 
@@ -100,6 +103,20 @@ class Campaign:
         where = f"{source}, key 'overrides', method '{method}'"
         merged = merge(content, overrides[method], where)
         return config.parse(config.MethodConfig, merged, where=where)
+
+    def _check_reference(self, material: str, method: str) -> None:
+        """Refuses the bare determinant where there is no mean field."""
+        facts = self.material(material).config
+        if (
+            facts.mean_field.method == "oscillator"
+            and self.method(material, method).ansatz.name == "slater"
+        ):
+            raise ConfigError(
+                f"method '{method}' is the determinant of a mean field, and '{material}' has none",
+                where=f"{self.path}, key 'runs', material '{material}'",
+                expected="a method with a network",
+                remedy=f"delete '{method}' from the list",
+            )
 
     def twists(self, material: str) -> tuple[Twist, ...]:
         """Returns the boundary phases of a material."""
@@ -143,6 +160,7 @@ class Campaign:
                 "twist": _phase(facts.twists[twist]),
                 "charge": facts.config.charge,
                 "spin": facts.config.total_spin,
+                **_positrons(facts),
             }
         elif stage == "twist_average":
             content = {
@@ -247,8 +265,13 @@ def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
     return tuple(methods)
 
 
+def _positrons(facts: Material) -> dict[str, int]:
+    """Returns the key where there are some: without, sections are as they always were."""
+    return {"positrons": facts.config.positrons} if facts.config.positrons else {}
+
+
 def _structure_sections(facts: Material) -> dict[str, Any]:
-    return {
+    return _positrons(facts) | {
         "material": facts.name,
         "structure": facts.config.structure,
         "supercell": facts.config.supercell,

@@ -134,8 +134,8 @@ def find(root: Path, folder: str, name: str) -> Path:
 
 def read_material(path: Path) -> Material:
     content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
-    content.check_mean_field(str(path))
     primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
+    content.check_mean_field(str(path), nuclei=bool(primitive.symbols))
     twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
     if len(twists) > MAX_TWISTS:
         raise ConfigError(
@@ -144,7 +144,9 @@ def read_material(path: Path) -> Material:
             expected=f"at most {MAX_TWISTS}",
             remedy="choose a coarser grid",
         )
-    up_and_down = electron_counts(simulation, content.charge, content.total_spin, where=str(path))
+    up_and_down = electron_counts(
+        simulation, content.charge, content.total_spin, content.positrons, where=str(path)
+    )
     if content.is_electron_gas:
         _check_shells(simulation, content, up_and_down, twists, path)
     vacuum_bohr = content.mean_field.vacuum_bohr

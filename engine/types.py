@@ -65,8 +65,9 @@ class Reference:
              + sum_G wave_coefficients[s][j, G] exp(i (G + twist).r),
 
     T over lattice vectors of the simulation cell (T = 0 only in an open cell), G over its
-    reciprocal vectors: diffuse Gaussians are cheaper as plane waves. Without any of both (an
-    electron gas) phi_j(r) = exp(i kpoints[s][j].r).
+    reciprocal vectors: diffuse Gaussians are cheaper as plane waves. Without any of both
+    phi_j(r) = exp(i kpoints[s][j].r) in a periodic cell (electron gas), and harmonic-oscillator
+    orbitals in an open one (positronium).
 
     Attributes:
         coefficients: Per species (n_s, ao); complex in a periodic cell, else real.

@@ -144,9 +144,10 @@ class MeanFieldConfig:
     """The reference calculation: by PySCF, or plane waves for an electron gas."""
 
     method: str = key(
-        "mean field; in a periodic cell its k-point version; plane-waves for an electron gas",
+        "mean field; in a periodic cell its k-point version; plane-waves for an electron gas, "
+        "oscillator for electrons and positrons without nuclei",
         default="rhf",
-        choices=("rhf", "uhf", "rohf", "rks", "plane-waves"),
+        choices=("rhf", "uhf", "rohf", "rks", "plane-waves", "oscillator"),
     )
     basis: str = key("all-electron basis set by its PySCF name", default="cc-pvdz")
     functional: str = key("exchange-correlation functional of rks", default="pbe")
@@ -213,6 +214,7 @@ class MaterialConfig:
     )
     charge: int = key("net charge of the simulation cell", default=0, unit="e")
     spin: int = key("N_up - N_down in the simulation cell", default=0)
+    positrons: int = key("positrons in the simulation cell", default=0, at_least=0)
     twists: TwistConfig = section(TwistConfig, "boundary phases")
     mean_field: MeanFieldConfig = section(MeanFieldConfig, "reference calculation")
     literature: Literature | None = dataclasses.field(
@@ -237,7 +239,8 @@ class MaterialConfig:
         if not self.is_electron_gas:
             return
         plain = {"supercell": ([1, 1, 1], "electrons"), "charge": (0, "electrons")}
-        for name, (value, inside) in (plain | {"spin": (0, "polarisation")}).items():
+        plain |= {"spin": (0, "polarisation"), "positrons": (0, "electrons")}
+        for name, (value, inside) in plain.items():
             if getattr(self, name) != value:
                 raise ConfigError(
                     f"'{name}' of an electron gas is {getattr(self, name)}",
@@ -246,16 +249,18 @@ class MaterialConfig:
                     remedy=f"delete the key, and set '{inside}' in the section 'structure'",
                 )
 
-    def check_mean_field(self, where: str) -> None:
+    def check_mean_field(self, where: str, *, nuclei: bool) -> None:
         """Raises ConfigError where the mean field cannot have the spin or the nuclei.
 
         Not part of `parse`: the structure stage does not know the mean field.
         """
         at, method = f"{where}, key 'mean_field', key 'method'", self.mean_field.method
-        if self.is_electron_gas != (method == "plane-waves"):
-            right = "plane-waves" if self.is_electron_gas else "rhf, uhf, rohf or rks"
+        gaussian = ("rhf", "uhf", "rohf", "rks")
+        right = ", ".join(gaussian) if nuclei else "oscillator"
+        right = "plane-waves" if self.is_electron_gas else right
+        if method not in right.split(", "):
             raise ConfigError(
-                f"method {method} {'without' if self.is_electron_gas else 'with'} nuclei",
+                f"method {method} {'with' if nuclei else 'without'} nuclei",
                 where=at,
                 expected=right,
                 remedy=f"set method: {right.split(',')[0]} in the section 'mean_field'",

@@ -126,6 +126,7 @@ class VmcConfig:
 
 
 OBSERVABLES = {
+    "contact-density": None,
     "density": None,
     "dipole": False,
     "momentum-distribution": True,
@@ -160,8 +161,15 @@ class EvaluateConfig:
         at_least=1,
     )
 
-    def check_cell(self, periodic: bool, where: str) -> None:
-        """Raises ConfigError where an observable does not exist in this kind of cell."""
+    def check_material(self, periodic: bool, positrons: int, where: str) -> None:
+        """Raises ConfigError where an observable does not exist in this kind of matter."""
+        if "contact-density" in self.observables and not positrons:
+            raise ConfigError(
+                "observable 'contact-density' without positrons",
+                where=where,
+                expected="a material with positrons beside its electrons",
+                remedy="delete it from the list, or set positrons in the material",
+            )
         for name in self.observables:
             if OBSERVABLES[name] is not None and OBSERVABLES[name] != periodic:
                 has, needs = (

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from engine.config import EvaluateConfig
 from engine.estimator import (
+    contact_density,
     density,
     dipole,
     momentum_distribution,
@@ -18,6 +19,7 @@ from engine.system.system import System
 from engine.types import Estimator, Wavefunction
 
 ESTIMATORS: dict[str, Callable[[EvaluateConfig, Wavefunction, System], Estimator]] = {
+    "contact-density": contact_density.make,
     "density": density.make,
     "dipole": dipole.make,
     "momentum-distribution": momentum_distribution.make,

@@ -55,9 +55,10 @@ class MeanField:
 
     Attributes:
         kpoints: (K, 3) Bloch vectors, twist included, 1/bohr.
-        coeff: (2, K, ao, mo) complex.
-        energy: (2, K, mo) orbital energies, hartree.
-        occupation: (2, K, mo), 0 or 1 per spin.
+        coeff: (2, K, ao, mo) complex, spin up and down; (4, K, ao, mo) with positrons, whose
+            spins come third and fourth.
+        energy: (2, K, mo) or (4, K, mo) orbital energies, hartree.
+        occupation: As `energy`, 0 or 1 per spin.
         shells: The basis, shells ordered by atom.
         symbols: Chemical symbols of the primitive cell.
         positions: (A, 3) as used, bohr; they may differ from the structure's by vacuum
@@ -69,7 +70,7 @@ class MeanField:
         gap: Smallest LUMO - HOMO over spins, hartree; infinite without virtual orbitals.
         converged: Whether the iteration met its threshold.
         n_cells: Primitive cells in the simulation cell.
-        method: "rhf", "uhf", "rohf", "rks" or "plane-waves".
+        method: "rhf", "uhf", "rohf", "rks", "plane-waves" or "oscillator".
         basis: Name of the basis set.
         system_fingerprint: Fingerprint of the system file it was made from.
         pyscf_version: Version of the program.
@@ -179,9 +180,9 @@ def read_mean_field(path: str | Path) -> MeanField:
 def _check(mf: MeanField, path: str | Path) -> None:
     ao = sum((2 * s.angular + 1) * s.coefficients.shape[1] for s in mf.shells)
     ao += 0 if mf.waves is None else len(mf.waves)
-    k, mo = len(mf.kpoints), mf.energy.shape[-1]
+    k, mo, species = len(mf.kpoints), mf.energy.shape[-1], 4 if len(mf.coeff) == 4 else 2
     found = (mf.coeff.shape, mf.energy.shape, mf.occupation.shape)
-    wanted = ((2, k, ao, mo), (2, k, mo), (2, k, mo))
+    wanted = ((species, k, ao, mo), (species, k, mo), (species, k, mo))
     if found != wanted or any(s.atom >= len(mf.positions) for s in mf.shells):
         raise DataError(
             f"coeff, energy, occupation have shapes {found}",

@@ -35,7 +35,7 @@ def check_options(
         ConfigError: An unknown functional or basis, an element without basis, or a basis that
             leaves out core electrons.
     """
-    if options.method == "plane-waves":
+    if options.method in ("plane-waves", "oscillator"):
         return
     if options.method == "rks":
         _check_functional(options.functional, f"{where}, key 'functional'")

@@ -39,7 +39,7 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
 
     def init(walkers, system):
         width = jnp.asarray(options.width_bohr * system.spacing, walkers.dtype)
-        return MetropolisState(system.cell.wrap(walkers), width)
+        return MetropolisState(system.settle(walkers), width)
 
     def step(key, log_density, state, system, adapt):
         walkers, width = state
@@ -61,7 +61,7 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
         acceptance = accepted / options.moves
         factor = jnp.exp(ADAPTATION_RATE * adapt * (acceptance - options.acceptance))
         wider = jnp.minimum(width * factor, system.cell.extent)
-        new = MetropolisState(system.cell.wrap(walkers), wider.astype(width.dtype))
+        new = MetropolisState(system.settle(walkers), wider.astype(width.dtype))
         return new, {"acceptance": acceptance, "width_bohr": width}
 
     return Sampler(init, step)

@@ -12,6 +12,7 @@ from engine.config import MeanFieldConfig, fingerprint, parse
 from engine.errors import DataError
 from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile, read_system
+from engine.mean_field import oscillator, plane_waves
 from engine.stage import runtime
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
 
     Args:
         sections: "material" (name), "mean_field" (section), "twist" ({"index", "frac"}),
-            "charge" and "spin" of the simulation cell.
+            "charge" and "spin" of the simulation cell, "positrons" where there are some.
         system: The system file to read.
         mean_field: The file to write.
 
@@ -42,30 +43,43 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
     frac = sections["twist"]["frac"]
     log.info(
         "%s of %d + %d electrons, %d primitive cells, twist %s",
-        options.method if options.method == "plane-waves" else f"{options.method}/{options.basis}",
+        options.method
+        if options.method in ("plane-waves", "oscillator")
+        else f"{options.method}/{options.basis}",
         n_up,
         n_down,
         file.n_cells,
         list(frac),
     )
-    result = _solve(file, sections["charge"], frac, options)
+    result = _solve(file, sections, frac, options)
     result = dataclasses.replace(result, system_fingerprint=file.fingerprint)
     log.info("energy %.8f hartree per primitive cell, gap %.4f hartree", result.total, result.gap)
     write_mean_field(mean_field, result, fingerprint(dict(sections), [file.fingerprint]))
     return result
 
 
-def _solve(file: SystemFile, charge: int, frac: Any, options: MeanFieldConfig) -> MeanField:
+def _solve(
+    file: SystemFile, sections: Mapping[str, Any], frac: Any, options: MeanFieldConfig
+) -> MeanField:
     """Returns what the producer for this kind of matter makes."""
+    if options.method == oscillator.METHOD:
+        return oscillator.solve()
     n_up, n_down = _counts(file)
     if options.method == "plane-waves":
-        from engine.mean_field import plane_waves
-
         return plane_waves.solve(file.primitive.lattice, n_up, n_down, frac, options)
     # Imported here: PySCF takes seconds, and nothing else of the engine needs it.
     from engine.mean_field import pyscf_solver
 
-    return pyscf_solver.solve(file.primitive, file.supercell, n_up, n_down, charge, frac, options)
+    return pyscf_solver.solve(
+        file.primitive,
+        file.supercell,
+        n_up,
+        n_down,
+        sections["charge"],
+        frac,
+        options,
+        sections.get("positrons", 0),
+    )
 
 
 def _counts(file: SystemFile) -> tuple[int, int]:
@@ -77,7 +91,7 @@ def _check_electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) 
     """Refuses a file whose electrons are not those of charge and spin."""
     n_up, n_down = _counts(file)
     positive = round(float(file.system.charges.sum())) + file.primitive.background * file.n_cells
-    total = positive - sections["charge"]
+    total = positive + sections.get("positrons", 0) - sections["charge"]
     if (n_up + n_down, n_up - n_down) != (total, sections["spin"]):
         raise DataError(
             f"{n_up} spin-up and {n_down} spin-down electrons",

@@ -68,11 +68,9 @@ def validated(geometry: Geometry, *, where: str) -> Geometry:
     """Returns `geometry` if it can be computed.
 
     Raises:
-        ConfigError: No atoms, an unknown element, positions that are no numbers, a lattice
+        ConfigError: An unknown element, positions that are no numbers, a lattice
             without volume, or atoms on top of each other.
     """
-    if not geometry.symbols and not geometry.background:
-        raise ConfigError("there are no atoms", where=where, expected="at least one atom")
     for symbol in geometry.symbols:
         if symbol not in ELEMENTS:
             raise ConfigError(
