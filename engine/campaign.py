@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import config
+from engine.config.contrast import resolve
 from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.library import Material, find, merge, names, read_material
@@ -33,6 +34,7 @@ class CampaignConfig:
     runs: dict[str, Any] = config.key("per material, the list of methods to run")
     description: str = config.key("one line for the report", default="")
     seed: int = config.key("seed of all random numbers", default=0, at_least=0)
+    contrasts: dict[str, Any] = config.key("name -> section: differences of energies", default={})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Campaign:
         seed: Seed of all random numbers.
         runs: Material -> methods, in the order of the file.
         description: One line for the report.
+        contrasts: Name, terms and literature of each difference of energies.
     """
 
     root: Path
@@ -52,6 +55,7 @@ class Campaign:
     seed: int
     runs: Mapping[str, tuple[str, ...]]
     description: str = ""
+    contrasts: tuple[Mapping[str, Any], ...] = ()
     _known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def check(self) -> None:
@@ -242,7 +246,21 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
                 expected=nearest(material, known["materials"]),
                 remedy=f"correct the name, or write materials/{material}.yaml",
             )
-    return Campaign(root, path, content.seed, runs, content.description)
+    contrasts = tuple(
+        _contrast(str(name), section, runs, f"{path}, key 'contrasts', contrast '{name}'")
+        for name, section in content.contrasts.items()
+    )
+    return Campaign(root, path, content.seed, runs, content.description, contrasts)
+
+
+def _contrast(
+    name: str, section: Any, runs: Mapping[str, tuple[str, ...]], where: str
+) -> dict[str, Any]:
+    """Returns a contrast with its terms resolved to runs."""
+    parsed = config.parse(config.ContrastConfig, section, where=where)
+    terms = resolve(parsed, dict(runs), where).items()
+    listed = [{"material": m, "method": k, "coefficient": c} for (m, k), c in terms]
+    return dataclasses.asdict(parsed) | {"name": name, "terms": listed}
 
 
 def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:

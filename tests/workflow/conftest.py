@@ -81,6 +81,7 @@ RULES = {
     "drawing the comparison": "literature_figure",
     "drawing the observables": "observables_figure",
     "collecting": "tables",
+    "taking differences": "contrasts",
     "writing the report": "report",
 }
 """Messages of the rules, which a dry run prints instead of their names."""

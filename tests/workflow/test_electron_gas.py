@@ -29,7 +29,7 @@ def run(tmp_path_factory):
         " observables: [structure-factor, momentum-distribution, density, polarisation]",
     )
     made.edit("campaign.yaml", "h2: [net]\n", "gas: [bare]\n")
-    made.edit("campaign.yaml", "  chain: [bare]", "")
+    made.edit("campaign.yaml", "  chain: [bare]", "contrasts: {pair: {terms: {gas: 0.5}}}")
     done = made.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
     return made
@@ -44,6 +44,14 @@ def test_the_row_counts_electrons_and_has_its_corrections(run: Project):
     )
     names = ("twist", "potential", "kinetic")
     assert all(np.isfinite(row[f"{name}_correction_ha_per_cell"]) for name in names)
+
+
+def test_contrasts_have_a_table_and_a_place_in_the_report(run: Project):
+    (row,) = table.read(run.folder / "results/tables/energies.csv")
+    (contrast,) = table.read(run.folder / "results/tables/contrasts.csv")
+    assert contrast["value_ha"] == pytest.approx(0.5 * row["energy_ha_per_cell"])
+    assert contrast["error_ha"] == pytest.approx(0.5 * row["error_ha_per_cell"])
+    assert "Differences" in (run.folder / "results/report.html").read_text()
 
 
 def test_observables_are_stored_and_drawn(run: Project):

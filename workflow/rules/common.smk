@@ -126,6 +126,16 @@ def every(pattern):
     return resolve
 
 
+def contrast_sections(wildcards):
+    """Returns the contrasts of the campaign."""
+    return list(CAMPAIGN.contrasts)
+
+
+def contrast_table(wildcards):
+    """Returns the table of differences, where the campaign asks for some."""
+    return ["results/tables/contrasts.csv"] if CAMPAIGN.contrasts else []
+
+
 def campaign_figures(wildcards):
     """Returns every figure of the campaign."""
     compared = any(CAMPAIGN.material(m).config.literature for m in CAMPAIGN.runs)
