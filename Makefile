@@ -3,6 +3,7 @@
 # make campaign    install, run all of campaign.yaml, print what there is of its table
 # make table       print the table of the last complete campaign again
 # make test-slow   the long tests, hours
+# make test-slurm  accidents on a real SLURM, which must be on the PATH (docs/cluster.md)
 # make gpu         add JAX for NVIDIA GPUs (CUDA 13) to the environment
 # make lint        style of the code and of the workflow
 # make clean       delete the virtual environment and caches, never results
@@ -18,7 +19,7 @@ REPORT := results/report.html
 export PYTHONPATH :=
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test test-slow campaign table lint gpu clean
+.PHONY: demo test test-slow test-slurm campaign table lint gpu clean
 
 # The table of what there is, whatever became of the jobs; then their exit status.
 define run_campaign
@@ -42,6 +43,9 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+test-slurm: $(STAMP)
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 gpu: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check -c requirements.lock "jax[cuda13]"

@@ -10,14 +10,25 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-
 wildcard_constraints:
     material="[a-z0-9-]+",
     method="[a-z0-9-]+",
     twist="[0-9]{3}",
 
 
+# Seconds each, and their inputs are small: they run where Snakemake does, also on a cluster.
+localrules:
+    structure,
+    twist_average,
+    tables,
+    training_figure,
+    twist_figure,
+    literature_figure,
+    report,
+
+
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/mean_field.smk"

@@ -42,6 +42,10 @@ class NumericalError(PsilatticeError):
     """NaN, zero variance or a runaway energy."""
 
 
+class NoProgressError(PsilatticeError):
+    """Attempts at a stage end where they began; another one would too."""
+
+
 class Interrupted(PsilatticeError):
     """A stage was told to stop; its state is saved and the next start resumes."""
 

@@ -55,8 +55,7 @@ class Material:
         config: The YAML content.
         symbols: Of the atoms in the primitive cell.
         n_cells: Primitive cells in the simulation cell.
-        n_electrons: Electrons in the primitive cell; an average where the simulation cell is
-            charged.
+        electrons: In the simulation cell.
         periodic: False for a molecule.
         twists: Folded boundary phases; weights sum to 1.
     """
@@ -66,7 +65,7 @@ class Material:
     config: config.MaterialConfig
     symbols: tuple[str, ...]
     n_cells: int
-    n_electrons: float
+    electrons: int
     periodic: bool
     twists: tuple[Twist, ...]
 
@@ -79,6 +78,11 @@ class Material:
     def n_atoms(self) -> int:
         """Atoms in the primitive cell."""
         return len(self.symbols)
+
+    @property
+    def n_electrons(self) -> float:
+        """Electrons in the primitive cell; not whole where the simulation cell has an extra one."""
+        return self.electrons / self.n_cells
 
     @property
     def structure_file(self) -> list[str]:
@@ -158,7 +162,7 @@ def read_material(path: Path) -> Material:
         content,
         primitive.symbols,
         n_cells(supercell),
-        sum(up_and_down) / n_cells(supercell),
+        sum(up_and_down),
         bool(primitive.periodic),
         twists,
     )

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 from engine import __version__
+from engine.errors import PsilatticeError
 
 
 def to_file(path: str | Path) -> None:
@@ -39,3 +40,10 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def failure(kind: type[BaseException], error: BaseException, trace) -> None:
+    """Puts what stopped a job into its log: the message of our own errors, else the traceback."""
+    expected = isinstance(error, PsilatticeError)
+    details = None if expected else (kind, error, trace)
+    logging.getLogger("engine").critical("%s: %s", kind.__name__, error, exc_info=details)

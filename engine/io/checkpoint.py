@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from engine import devices
 from engine.errors import DataError
 from engine.io import hdf5
 
@@ -31,11 +32,11 @@ KEEP = 2
 def flatten(tree: Any) -> dict[str, np.ndarray]:
     """Returns path -> array for the leaves of a pytree."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {_path(path): np.asarray(leaf) for path, leaf in leaves}
+    return {_path(path): devices.fetch(leaf) for path, leaf in leaves}
 
 
 def unflatten(template: Any, data: Mapping[str, Any], *, where: str = "") -> Any:
-    """Returns a pytree of the template's structure with leaves from `data`.
+    """Returns a pytree of the template's structure and placement with leaves from `data`.
 
     Raises:
         DataError: A leaf is missing or has another shape.
@@ -52,7 +53,7 @@ def unflatten(template: Any, data: Mapping[str, Any], *, where: str = "") -> Any
                 expected=f"shape {shape}",
                 remedy="the file belongs to another ansatz or system: delete it and run again",
             )
-        restored.append(jnp.asarray(data[name], jnp.result_type(leaf)))
+        restored.append(devices.like(np.asarray(data[name], jnp.result_type(leaf)), leaf))
     return jax.tree_util.tree_unflatten(structure, restored)
 
 

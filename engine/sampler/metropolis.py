@@ -54,11 +54,11 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
             uniform = jax.random.uniform(key_accept, log_old.shape, log_old.dtype, minval=1e-30)
             accept = jnp.log(uniform) < log_new - log_old
             walkers = jnp.where(accept[:, None, None], proposal, walkers)
-            return walkers, jnp.where(accept, log_new, log_old), accepted + accept.mean()
+            return walkers, jnp.where(accept, log_new, log_old), accepted + accept
 
-        start = (walkers, log_density(walkers), jnp.zeros((), jnp.float64))
+        start = (walkers, log_density(walkers), jnp.zeros(len(walkers), jnp.float64))
         walkers, _, accepted = jax.lax.fori_loop(0, options.moves, move, start)
-        acceptance = accepted / options.moves
+        acceptance = accepted.mean() / options.moves
         factor = jnp.exp(ADAPTATION_RATE * adapt * (acceptance - options.acceptance))
         wider = jnp.minimum(width * factor, system.cell.extent)
         new = MetropolisState(system.settle(walkers), wider.astype(width.dtype))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,11 @@ ENERGY_COLUMNS = (
     "samples",
     "target_reached",
     "hours",
+    "device_hours",
     "device",
+    "attempts",
+    "job_ids",
+    "hosts",
     "seed",
     "engine_version",
     "commit",
@@ -93,7 +97,11 @@ TWIST_COLUMNS = (
     "pretrain_compile_s",
     "vmc_compile_s",
     "evaluate_compile_s",
+    "device_hours",
     "device",
+    "attempts",
+    "job_ids",
+    "hosts",
     "fingerprint",
 )
 """`twists.csv`."""
@@ -153,18 +161,9 @@ def twist_average(
     for row, record, paths in zip(rows, records, training, strict=True):
         traces = [hdf5.read(path, "trace") for path in paths]
         row["hours"] = (row["seconds"] + math.fsum(map(_seconds, traces))) / 3600
-        row |= _compile_times(*traces, record)
-    row = (
-        average(rows, sections)
-        | corrections(records, rows, sections)
-        | {
-            "fingerprint": fingerprint(sections, [r.fingerprint for r in records]),
-            **{
-                name: _common(record.attributes.get(name, "") for record in records)
-                for name in ("engine_version", "commit")
-            },
-        }
-    )
+        row |= _compile_times(*traces, record) | _spent([*traces, record])
+    row = average(rows, sections) | corrections(records, rows, sections) | _origin(records)
+    row["fingerprint"] = fingerprint(sections, [r.fingerprint for r in records])
     table.write(twists, rows, TWIST_COLUMNS)
     table.write(energy, [row], ENERGY_COLUMNS)
     logger.info(
@@ -175,6 +174,14 @@ def twist_average(
         row["error_ha_per_cell"],
         len(rows),
     )
+
+
+def _origin(records: Sequence[hdf5.Record]) -> dict[str, str]:
+    """Returns what made the evaluations."""
+    return {
+        name: _common(record.attributes.get(name, "") for record in records)
+        for name in ("engine_version", "commit")
+    }
 
 
 def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,6 +204,9 @@ def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> d
         "samples": sum(row["samples"] for row in rows),
         "target_reached": all(row["target_reached"] for row in rows),
         "hours": math.fsum(row["hours"] for row in rows),
+        "device_hours": math.fsum(row["device_hours"] for row in rows),
+        "attempts": sum(row["attempts"] for row in rows),
+        **{name: _words(row[name] for row in rows) for name in ("job_ids", "hosts")},
         "device": _common(row["device"] for row in rows),
     }
 
@@ -283,6 +293,21 @@ def _twist_row(
 def _seconds(trace: hdf5.Record) -> float:
     """Returns the wall time of a stage from its trace; 0 where it had no steps."""
     return float(np.sum(trace.data.get("seconds", 0.0)))
+
+
+def _spent(records: Sequence[hdf5.Record]) -> dict[str, Any]:
+    """Returns device hours, attempts, batch jobs and hosts of the stages of a twist."""
+    facts = [record.attributes for record in records]
+    return {
+        "device_hours": math.fsum(fact.get("device_hours", 0.0) for fact in facts),
+        "attempts": sum(fact.get("attempts", 0) for fact in facts),
+        **{name: _words(fact.get(name, "") for fact in facts) for name in ("job_ids", "hosts")},
+    }
+
+
+def _words(texts: Iterable[str]) -> str:
+    """Returns the distinct words of several texts in order of appearance."""
+    return " ".join(dict.fromkeys(word for text in texts for word in text.split()))
 
 
 def _compile_times(

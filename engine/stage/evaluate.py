@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from engine import __version__, keys
+from engine import __version__, devices, keys
 from engine.config import EvaluateConfig, VmcConfig, parse
 from engine.estimator import make_estimators
 from engine.estimator.statistics import estimate
@@ -21,7 +21,7 @@ from engine.io import hdf5, observables
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
-from engine.stage.job import Job, load, read_start, restored
+from engine.stage.job import Job, load, read_start, restored, run_facts
 from engine.stage.programs import make_measure
 from engine.types import Estimator
 
@@ -77,10 +77,26 @@ def evaluate(
         ),
         finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha,
     )
-    empty = {name: estimator.init() for name, estimator in estimators.items()}
+    empty = devices.copied({name: estimator.init() for name, estimator in estimators.items()})
     state, columns = loop.run(plan, (*restored(job, before, checkpoint), empty))
-    data, units = observed(estimators, state[-1], job)
-    facts = summarise(job, columns, target_ha)
+    accumulated = devices.fetch(state[-1])
+    if devices.is_main():
+        found = observed(estimators, accumulated, job)
+        facts = summarise(job, columns, target_ha) | run_facts(state_dir)
+        _write(job, columns, facts, found, result=result, blocks=blocks)
+    devices.wait("the outputs are written")
+
+
+def _write(
+    job: Job,
+    columns: dict[str, np.ndarray],
+    facts: dict[str, Any],
+    found: tuple[dict[str, Any], dict[str, str]],
+    *,
+    result: Path,
+    blocks: Path,
+) -> None:
+    data, units = found
     _warn(job, facts)
     write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
     hdf5.write(
@@ -176,8 +192,6 @@ def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dic
         "seed": job.sections["seed"],
         "seconds": seconds,
         "hours": seconds / 3600,
-        **runtime.compilation(),
-        "device": runtime.device(),
         "engine_version": __version__,
         "commit": runtime.commit(),
     }

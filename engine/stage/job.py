@@ -11,13 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine import __version__, keys
+from engine import __version__, devices, keys
 from engine.config import AnsatzConfig, SamplerConfig, fingerprint, parse
 from engine.errors import DataError
+from engine.io import attempt, hdf5
 from engine.io.checkpoint import flatten, prefixed, under, unflatten
-from engine.io.hdf5 import Record, content, read
+from engine.io.hdf5 import Record
 from engine.io.mean_field import MeanField, read_mean_field
 from engine.io.system import SystemFile, read_system
+from engine.io.trace import write_trace
 from engine.mean_field.reference import evaluate_orbitals, make_reference
 from engine.sampler.initial import initial_walkers
 from engine.sampler.metropolis import make_metropolis
@@ -76,7 +78,8 @@ class Job:
         walkers = initial_walkers(
             keys.stream(self.key, "walkers"), self.system, self.walkers, self.dtype
         )
-        return params, self.sampler.init(walkers, self.system)
+        params, sampler = devices.copied((params, self.sampler.init(walkers, self.system)))
+        return params, sampler._replace(walkers=devices.split(sampler.walkers))
 
 
 def load(
@@ -100,9 +103,10 @@ def load(
         DataError: The files do not belong together or to the twist asked for.
     """
     runtime.configure()
+    devices.check_walkers(sections["sampler"]["walkers"])
     file, scf = read_system(system), read_mean_field(mean_field)
     _check_inputs(sections, file, scf, mean_field)
-    inputs = [content(path) for path in (system, mean_field, start) if path]
+    inputs = [hdf5.content(path) for path in (system, mean_field, start) if path]
     dtype = jnp.dtype(sections["precision"])
     is_complex = sections["number"] == "complex"
     here = file.system.with_twist(scf.twist)
@@ -115,8 +119,8 @@ def load(
         name=f"{stage} {'/'.join(path)}",
         sections=sections,
         fingerprint=fingerprint({"stage": stage, "engine": __version__, **sections}, inputs),
-        system=here,
-        reference=reference,
+        system=devices.copied(here),
+        reference=devices.copied(reference),
         n_cells=file.n_cells,
         mean_field_ha=scf.simulation_energy,
         mean_field_zone_ha=None if scf.zone is None else scf.n_cells * scf.zone,
@@ -125,7 +129,7 @@ def load(
             dataclasses.replace(ansatz, name="slater"), here, reference, **make
         ),
         sampler=make_metropolis(parse(SamplerConfig, sections["sampler"], where="sampler")),
-        key=keys.root(sections["seed"], *path),
+        key=devices.copied(keys.root(sections["seed"], *path)),
         dtype=dtype,
     )
 
@@ -156,12 +160,41 @@ def restored(job: Job, start: Record, where: Path) -> tuple[Any, Any]:
 
 def read_start(path: Path) -> Record:
     """Reads a previous stage's checkpoint."""
-    return read(path, "checkpoint")
+    return hdf5.read(path, "checkpoint")
 
 
-def checkpoint_data(**trees: Any) -> dict[str, Any]:
-    """Returns the datasets of a checkpoint from named pytrees."""
-    data: dict[str, Any] = {}
+def run_facts(state_dir: Path) -> dict[str, Any]:
+    """Returns what a stage has cost so far, for the attributes of its files."""
+    spent = attempt.cost(attempt.read(state_dir))
+    return {"device": runtime.device(), **runtime.compilation(), **spent}
+
+
+def write_training(
+    job: Job,
+    columns: dict[str, Any],
+    *,
+    steps: int,
+    checkpoint: Path,
+    trace: Path,
+    state_dir: Path,
+    **trees: Any,
+) -> None:
+    """Writes checkpoint and trace of pretraining or optimisation; every process calls it.
+
+    Args:
+        job: What was run.
+        columns: The trace.
+        steps: How many steps were made.
+        checkpoint: Output, kind "checkpoint".
+        trace: Output, kind "trace".
+        state_dir: Where the attempts are recorded.
+        trees: Named pytrees of the checkpoint.
+    """
+    data: dict[str, Any] = {"step": steps}
     for name, tree in trees.items():
         data |= prefixed(name, flatten(tree))
-    return data
+    if devices.is_main():
+        facts = {"stage": job.name.split()[0], **run_facts(state_dir)}
+        write_trace(trace, columns, fingerprint=job.fingerprint, attributes=facts)
+        hdf5.write(checkpoint, "checkpoint", data, fingerprint=job.fingerprint, attributes=facts)
+    devices.wait("the outputs are written")

@@ -6,8 +6,9 @@ step number, so a run killed anywhere and started again ends with the same numbe
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +16,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from engine import devices
 from engine.errors import Interrupted, NumericalError
 from engine.io import checkpoint
-from engine.stage import runtime
+from engine.stage import progress, runtime
+from engine.stage.deadline import Deadline
 
 log = logging.getLogger(__name__)
 
 FLUSH = 10
 """Steps between transfers of the trace from the device, where it is checked."""
+
+LATE = 1000
+"""Stands for the time limit among the numbers of signals."""
 
 
 class Plan(NamedTuple):
@@ -56,48 +62,84 @@ class Plan(NamedTuple):
 def run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
     """Runs or resumes a stage; returns its final state and the trace, column -> (T, ...) array.
 
+    Every process of a stage calls it; one of them writes.
+
     Raises:
         NumericalError: From `plan.check`; the last good state stays on disk and is named.
-        Interrupted: A stop signal arrived; everything is saved and the next start resumes.
+        Interrupted: A stop signal arrived or the job is about to end; everything is saved and
+            the next start resumes.
+        NoProgressError: Earlier attempts ended where this one would begin.
     """
-    with checkpoint.locked(plan.folder):
-        return _run(plan, initial)
+    with checkpoint.locked(plan.folder) if devices.is_main() else contextlib.nullcontext():
+        step, state, trace = _start(plan, initial)
+        with progress.Diary(plan.folder, plan.name, step, plan.steps) as diary:
+            if not step:
+                state = checkpoint.canonical(plan.prepare(state))
+            return _steps(plan, diary, step, state, trace)
 
 
-def _run(plan: Plan, initial: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    clock, progress = runtime.Clock(), Progress(plan)
-    state = checkpoint.canonical(initial)
-    step, trace = 0, Trace()
+def _start(plan: Plan, initial: Any) -> tuple[int, Any, Trace]:
+    """Returns step, state and trace to go on from."""
+    if not devices.is_main():
+        devices.wait("saved states are looked through")
     saved = checkpoint.load_state(plan.folder, plan.fingerprint)
-    if saved:
-        step, data = saved
-        state = checkpoint.unflatten(state, checkpoint.under("tree", data), where=str(plan.folder))
-        trace = Trace(checkpoint.under("trace", data))
-        log.info("%s: resumed at step %d of %d", plan.name, step, plan.steps)
-    else:
+    if devices.is_main():
+        devices.wait("saved states are looked through")
+    if not saved:
         log.info("%s: fresh start, %d steps", plan.name, plan.steps)
-        state = checkpoint.canonical(plan.prepare(state))
+        return 0, checkpoint.canonical(initial), Trace()
+    step, data = saved
+    state = checkpoint.unflatten(initial, checkpoint.under("tree", data), where=str(plan.folder))
+    log.info("%s: resumed at step %d of %d", plan.name, step, plan.steps)
+    return step, state, Trace(checkpoint.under("trace", data))
+
+
+def _steps(
+    plan: Plan, diary: progress.Diary, step: int, state: Any, trace: Trace
+) -> tuple[Any, dict[str, np.ndarray]]:
+    clock, deadline = runtime.Clock(), Deadline()
+    line = progress.Progress(plan.name, plan.steps, plan.show)
+    recent = slice(-FLUSH, None)
+    save_s = 0.0
     with runtime.stop_requests() as stop:
-        while step < plan.steps and not (
-            step and step % plan.save_every == 0 and plan.finished(trace.columns, step)
-        ):
+        while step < plan.steps and not _finished(plan, trace, step):
             state, row = plan.advance(state, step)
             step += 1
             trace.append(row)
-            save = step % plan.save_every == 0 or step == plan.steps or stop()
-            if save or step % FLUSH == 0:
+            flush = step % FLUSH == 0 or step == plan.steps
+            reason = _reason(stop, deadline, trace.lap_s, save_s, flush)
+            save = step % plan.save_every == 0 or step == plan.steps or reason
+            if save or flush:
                 trace.flush(clock)
                 _checked(plan, lambda: plan.check(trace.columns, step), step)  # noqa: B023
-                progress(trace.columns, step)
+                line(trace.columns, step, recent)
+                diary.note(trace.columns, step, recent)
             if save:
+                begun = time.monotonic()
                 _save(plan, state, trace.columns, step)
-            if stop() and step < plan.steps:
+                diary.saved(step)
+                save_s = time.monotonic() - begun
+            if reason and step < plan.steps:
                 raise Interrupted(
-                    f"stopped by signal {stop()} after step {step} of {plan.steps}",
+                    f"{reason} after step {step} of {plan.steps}",
                     where=plan.name,
                     remedy="start it again: it resumes there",
                 )
     return state, trace.columns
+
+
+def _finished(plan: Plan, trace: Trace, step: int) -> bool:
+    return bool(step and step % plan.save_every == 0 and plan.finished(trace.columns, step))
+
+
+def _reason(stop, deadline: Deadline, steps_s: float, save_s: float, flush: bool) -> str:
+    """Returns why to stop, "" for going on; several processes decide together."""
+    if jax.process_count() > 1 and not flush:
+        return ""
+    number = devices.agree(stop() or (LATE if deadline.near(steps_s, save_s) else 0))
+    if number == LATE:
+        return "stopped before the job's time limit"
+    return f"stopped by signal {number}" if number else ""
 
 
 def _save(plan: Plan, state: Any, columns: dict[str, np.ndarray], step: int) -> None:
@@ -106,17 +148,18 @@ def _save(plan: Plan, state: Any, columns: dict[str, np.ndarray], step: int) -> 
     It stays after the stage has ended, so that outputs lost with a killed workflow are made
     again from it at once.
     """
-    _checked(plan, lambda: check_tree(state), step)
+    flat = checkpoint.flatten(state)
+    _checked(plan, lambda: check_finite_leaves(flat), step)
+    if not devices.is_main():
+        return
     keep = 1 if step == plan.steps else checkpoint.KEEP
-    data = checkpoint.prefixed("tree", checkpoint.flatten(state)) | checkpoint.prefixed(
-        "trace", columns
-    )
+    data = checkpoint.prefixed("tree", flat) | checkpoint.prefixed("trace", columns)
     checkpoint.save_state(plan.folder, step, data, plan.fingerprint, keep=keep)
 
 
-def check_tree(tree: Any) -> None:
-    """Raises NumericalError where a floating-point leaf of a pytree is not finite."""
-    for name, leaf in checkpoint.flatten(tree).items():
+def check_finite_leaves(flat: dict[str, np.ndarray]) -> None:
+    """Raises NumericalError where a floating-point leaf of a flattened pytree is not finite."""
+    for name, leaf in flat.items():
         if np.issubdtype(leaf.dtype, np.inexact) and not np.all(np.isfinite(leaf)):
             raise NumericalError(
                 f"'{name}' is not finite",
@@ -142,6 +185,7 @@ class Trace:
 
     def __init__(self, columns: dict[str, np.ndarray] | None = None):
         self.columns = dict(columns or {})
+        self.lap_s = 0.0
         self._waiting: list[dict[str, Any]] = []
 
     def append(self, row: dict[str, Any]) -> None:
@@ -150,8 +194,9 @@ class Trace:
 
     def flush(self, clock: runtime.Clock) -> None:
         """Fetches the waiting rows; the elapsed time is spread evenly over them."""
-        rows, self._waiting = jax.device_get(self._waiting), []
-        seconds = clock.lap() / max(len(rows), 1)
+        rows, self._waiting = devices.fetch(self._waiting), []
+        self.lap_s = clock.lap()
+        seconds = self.lap_s / max(len(rows), 1)
         for name in rows[0] if rows else ():
             new = np.stack([np.asarray(row[name], np.float64) for row in rows])
             self._extend(name, new)
@@ -162,29 +207,3 @@ class Trace:
         self.columns[name] = (
             np.concatenate([self.columns[name], new]) if name in self.columns else new
         )
-
-
-class Progress:
-    """A line on a terminal that rewrites itself, or one log line per tenth of the run."""
-
-    def __init__(self, plan: Plan):
-        self.plan, self.next_log = plan, 0
-        self.terminal = sys.stderr.isatty()
-
-    def __call__(self, columns: dict[str, np.ndarray], step: int) -> None:
-        plan = self.plan
-        recent = columns[plan.show][-FLUSH:]
-        rate = columns["seconds"][-FLUSH:].mean()
-        left = rate * (plan.steps - step)
-        text = (
-            f"{plan.name}: step {step}/{plan.steps}, {plan.show} {recent.mean():.5f}, "
-            f"{rate:.3f} s/step, at most {left:.0f} s left"
-        )
-        if self.terminal:
-            filled = 20 * step // plan.steps
-            end = "\n" if step == plan.steps else ""
-            sys.stderr.write(f"\r[{'#' * filled}{'.' * (20 - filled)}] {text}\033[K{end}")
-            sys.stderr.flush()
-        elif step >= self.next_log:
-            log.info(text)
-            self.next_log = step + max(plan.steps // 10, 1)

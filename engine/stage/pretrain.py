@@ -15,13 +15,11 @@ import jax.numpy as jnp
 
 from engine import keys
 from engine.config import PretrainConfig, parse
-from engine.io import hdf5
-from engine.io.trace import write_trace
 from engine.mean_field.reference import evaluate_orbitals
 from engine.optimizer.first_order import adam
-from engine.stage import loop, runtime
+from engine.stage import loop
 from engine.stage.checks import check_finite
-from engine.stage.job import Job, checkpoint_data, load
+from engine.stage.job import Job, load, write_training
 from engine.stage.programs import batch_log_density
 
 log = logging.getLogger(__name__)
@@ -86,14 +84,15 @@ def pretrain(
     )
     initial = (params, sampler, optimizer.init(params, None, None))
     (params, sampler, _), columns = loop.run(plan, initial)
-    attributes = {"stage": "pretrain", "device": runtime.device(), **runtime.compilation()}
-    write_trace(trace, columns, fingerprint=job.fingerprint, attributes=attributes)
-    hdf5.write(
-        checkpoint,
-        "checkpoint",
-        checkpoint_data(params=params, sampler=sampler),
-        fingerprint=job.fingerprint,
-        attributes={"stage": "pretrain", "steps": steps},
+    write_training(
+        job,
+        columns,
+        steps=steps,
+        checkpoint=checkpoint,
+        trace=trace,
+        state_dir=state_dir,
+        params=params,
+        sampler=sampler,
     )
 
 

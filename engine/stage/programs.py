@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from engine import keys
+from engine import devices, keys
 from engine.config import HamiltonianConfig, parse
 from engine.hamiltonian import make_hamiltonian
 from engine.stage.job import Job
@@ -42,20 +42,28 @@ def make_sample(job: Job):
 def make_local_energy(wavefunction: Wavefunction, hamiltonian: Hamiltonian, chunk: int):
     """Builds the compiled (params, walkers, system, reference, key) -> LocalEnergy of (W,) arrays.
 
-    At most `chunk` walkers are in flight at a time, which bounds the memory.
+    Each device has the energies of all walkers in the end: their statistics need no more exchange.
+
+    At most `chunk` walkers are in flight on a device at a time, which bounds the memory.
     """
 
-    @jax.jit
-    def local_energy(params, walkers: Array, system, reference, key) -> LocalEnergy:
+    def share(fixed, walkers: Array, walker_keys: Array) -> LocalEnergy:
+        params, system, reference = fixed
+
         def one(walker_and_key):
             walker, walker_key = walker_and_key
             log_psi = lambda r: wavefunction.apply(params, r, system, reference)  # noqa: E731
             return hamiltonian.local_energy(log_psi, walker, system, walker_key)
 
-        walker_keys = jax.random.split(key, len(walkers))
         if len(walkers) <= chunk:
             return jax.vmap(one)((walkers, walker_keys))
         return jax.lax.map(one, (walkers, walker_keys), batch_size=chunk)
+
+    @jax.jit
+    def local_energy(params, walkers: Array, system, reference, key) -> LocalEnergy:
+        walker_keys = jax.random.split(key, len(walkers))
+        energy = devices.per_walker(share)((params, system, reference), walkers, walker_keys)
+        return devices.gathered(energy)
 
     return local_energy
 

@@ -10,13 +10,11 @@ import jax.numpy as jnp
 
 from engine import keys
 from engine.config import OptimizerConfig, VmcConfig, parse
-from engine.io import hdf5
-from engine.io.trace import write_trace
 from engine.optimizer import make_optimizer
 from engine.optimizer.objective import clipped_weights
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
-from engine.stage.job import Job, checkpoint_data, load, read_start, restored
+from engine.stage.job import Job, load, read_start, restored, write_training
 from engine.stage.programs import make_measure
 from engine.types import VmcState
 
@@ -62,15 +60,16 @@ def vmc(
         ),
     )
     state, columns = loop.run(plan, initial)
-    attributes = {"stage": "vmc", "device": runtime.device(), **runtime.compilation()}
-    write_trace(trace, columns, fingerprint=job.fingerprint, attributes=attributes)
-    data = checkpoint_data(params=state.params, sampler=state.sampler, optimizer=state.optimizer)
-    hdf5.write(
-        checkpoint,
-        "checkpoint",
-        data | {"step": options.steps},
-        fingerprint=job.fingerprint,
-        attributes=attributes,
+    write_training(
+        job,
+        columns,
+        steps=options.steps,
+        checkpoint=checkpoint,
+        trace=trace,
+        state_dir=state_dir,
+        params=state.params,
+        sampler=state.sampler,
+        optimizer=state.optimizer,
     )
     log.info("%s: %.1f s of compilation", job.name, runtime.compile_seconds())
 

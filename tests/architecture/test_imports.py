@@ -10,13 +10,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "engine").rglob("*.py"))
 
-FOUNDATION = {"engine", "errors", "units", "keys", "log", "config"}
+FOUNDATION = {"engine", "errors", "units", "keys", "log", "config", "devices"}
 ALLOWED = {
     "foundation": FOUNDATION,
     "types": FOUNDATION | {"system"},
     "system": FOUNDATION | {"system"},
     "io": FOUNDATION | {"types", "system", "io"},
     "library": FOUNDATION | {"system", "io"},
+    "cluster": FOUNDATION | {"cluster"},
     "campaign": FOUNDATION | {"system", "io", "library"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
@@ -106,22 +107,33 @@ def test_third_party_packages_stay_behind_their_fences(path):
             )
 
 
-def test_the_workflow_rules_import_the_campaign_and_the_check_of_the_mean_field():
+def test_the_workflow_rules_import_the_campaign_the_cluster_and_the_check_of_the_mean_field():
     lines = [
         line.split("#")[0].strip()
         for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
         for line in path.read_text().splitlines()
         if "engine" in line and "import" in line
     ]
-    assert lines == [
+    assert sorted(lines) == [
         "from engine.campaign import load",
+        "from engine.cluster.resources import Size, resources",
+        "from engine.cluster.site import WHERE, read_site",
+        "from engine.cluster.slurm import check_site, settle",
         "from engine.errors import PsilatticeError",
         "from engine.mean_field.basis_sets import check_options",
     ]
 
 
 @pytest.mark.parametrize(
-    "module", ["engine.campaign", "engine.config", "engine.stage.aggregate", "engine.stage.show"]
+    "module",
+    [
+        "engine.campaign",
+        "engine.cluster.resources",
+        "engine.cluster.slurm",
+        "engine.config",
+        "engine.stage.aggregate",
+        "engine.stage.show",
+    ],
 )
 def test_parsing_and_tables_need_no_jax_and_no_pyscf(module):
     check = (

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import jax
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from engine import keys
-from engine.errors import DataError, Interrupted, NumericalError
+from engine.errors import DataError, Interrupted, NoProgressError, NumericalError
+from engine.io import attempt, checkpoint
 from engine.stage import loop
 from engine.stage.checks import check_energy
 
@@ -161,3 +163,55 @@ def test_a_second_copy_of_a_running_stage_is_refused(tmp_path):
 
     loop.run(plan(folder, advance=starts_again), START)
     assert not (tmp_path / "state.lock").exists()
+
+
+def test_leaves_before_the_job_ends_and_resumes_bit_for_bit(tmp_path, monkeypatch):
+    whole, _ = loop.run(plan(tmp_path / "a"), START)
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(time.time() + 5))
+    with pytest.raises(Interrupted, match="before the job's time limit after step 1 of 50"):
+        loop.run(plan(tmp_path / "b"), START)
+    [first] = attempt.read(tmp_path / "b")
+    assert (first.outcome, first.step) == ("stopped", 1)
+    monkeypatch.delenv("SLURM_JOB_END_TIME")
+    resumed, _ = loop.run(plan(tmp_path / "b"), START)
+    np.testing.assert_array_equal(whole["x"], resumed["x"])
+    assert [a.outcome for a in attempt.read(tmp_path / "b")] == ["stopped", "done"]
+
+
+def test_a_stage_that_fails_where_it_began_is_refused_a_third_time(tmp_path, monkeypatch):
+    def breaks(state, step):
+        if step == 25:
+            raise NumericalError("runaway")
+        return advance(state, step)
+
+    for tries in (1, 2, 3):
+        monkeypatch.setenv("PSILATTICE_ATTEMPT", str(tries))
+        with pytest.raises(NumericalError, match="runaway"):
+            loop.run(plan(tmp_path, advance=breaks), START)
+    monkeypatch.setenv("PSILATTICE_ATTEMPT", "4")
+    with pytest.raises(NoProgressError, match="step 20; the last was failed, runaway"):
+        loop.run(plan(tmp_path, advance=breaks), START)
+    monkeypatch.setenv("PSILATTICE_ATTEMPT", "1")  # started anew
+    loop.run(plan(tmp_path), START)
+
+
+def test_a_full_disk_spoils_no_record_and_no_state(tmp_path, monkeypatch):
+    """Neither the record of the attempt nor the second saved state can be written."""
+
+    def full(path, step, *_, **__):
+        raise DataError("could not write: no space left on device", where=str(path))
+
+    real = checkpoint.save_state
+
+    def save(folder, step, *rest, **options):
+        return (full if step > 20 else real)(folder, step, *rest, **options)
+
+    monkeypatch.setattr(checkpoint, "save_state", save)
+    monkeypatch.setattr(attempt, "write", lambda folder, record: full(folder, 0))
+    with pytest.raises(DataError, match="no space left"):
+        loop.run(plan(tmp_path), START)
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.glob("step-*")] == ["step-000000020.h5"]
+    whole, _ = loop.run(plan(tmp_path / "whole"), START)
+    resumed, _ = loop.run(plan(tmp_path), START)
+    np.testing.assert_array_equal(whole["x"], resumed["x"])

@@ -10,6 +10,8 @@ rule mean_field:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        **asked("mean_field"),
     params:
         sections=sections("mean_field"),
     message:

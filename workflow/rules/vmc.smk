@@ -16,6 +16,8 @@ rule pretrain:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        **asked("pretrain"),
     params:
         sections=sections("pretrain"),
     message:
@@ -39,6 +41,8 @@ rule vmc:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        **asked("vmc"),
     params:
         sections=sections("vmc"),
     message:
@@ -62,6 +66,8 @@ rule evaluate:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        **asked("evaluate"),
     params:
         sections=sections("evaluate"),
     message:

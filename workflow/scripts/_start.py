@@ -1,6 +1,5 @@
 """What every script does first: the engine importable, threads bounded, the log open."""
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -13,20 +12,49 @@ def start(snakemake) -> None:
 
     Called before JAX is imported: XLA reads NPROC once.
     """
-    threads = str(snakemake.threads)
+    threads = str(cores(snakemake))
     os.environ["NPROC"] = threads
     os.environ.setdefault("OMP_NUM_THREADS", threads)
 
     from engine import log
 
     log.to_file(snakemake.log[0])
-    sys.excepthook = _log_failure
+    sys.excepthook = log.failure
 
 
-def _log_failure(kind, error, trace) -> None:
-    """Puts what stopped the job into its log: the message of our own errors, else the traceback."""
-    from engine.errors import PsilatticeError
+def cores(snakemake) -> int:
+    """Returns the CPU cores of this job on one node."""
+    return snakemake.resources.get("cpus_per_task", snakemake.threads)
 
-    expected = isinstance(error, PsilatticeError)
-    details = None if expected else (kind, error, trace)
-    logging.getLogger("engine").critical("%s: %s", kind.__name__, error, exc_info=details)
+
+def run_stage(snakemake, stage: str, outputs: dict[str, str]) -> None:
+    """Runs a stage of the network: here, or on all nodes of the job.
+
+    Args:
+        snakemake: Of the script; its named inputs are the stage's.
+        stage: "pretrain", "vmc" or "evaluate".
+        outputs: The stage's outputs by name.
+    """
+    start(snakemake)
+    asked = snakemake.resources
+    os.environ["PSILATTICE_ATTEMPT"] = str(asked.get("attempt", 1))
+    if "SLURM_JOB_ID" in os.environ and asked.get("runtime"):
+        os.environ.setdefault("PSILATTICE_RUNTIME_MINUTES", str(asked["runtime"]))
+
+    from engine.stage import worker
+
+    folder = Path(next(iter(outputs.values()))).parent
+    paths = {**dict(snakemake.input.items()), **outputs, "state_dir": str(folder / "state")}
+    sections = snakemake.params.sections
+    if asked.get("tasks", 1) == 1:
+        worker.run(stage, sections, paths)
+    else:
+        worker.launch(
+            stage,
+            sections,
+            paths,
+            tasks=asked["tasks"],
+            nodes=asked["nodes"],
+            cpus=cores(snakemake),
+            log_file=snakemake.log[0],
+        )

@@ -1,19 +1,5 @@
 """Rule evaluate: energy of the frozen wavefunction -> result.h5, blocks.h5."""
 
-from pathlib import Path
+from _start import run_stage
 
-from _start import start
-
-start(snakemake)
-
-from engine.stage.evaluate import evaluate
-
-evaluate(
-    snakemake.params.sections,
-    system=snakemake.input.system,
-    mean_field=snakemake.input.mean_field,
-    checkpoint=snakemake.input.checkpoint,
-    result=snakemake.output.result,
-    blocks=snakemake.output.blocks,
-    state_dir=Path(snakemake.output.result).parent / "state",
-)
+run_stage(snakemake, "evaluate", dict(snakemake.output.items()))

@@ -1,19 +1,5 @@
 """Rule vmc: variational optimisation -> checkpoint.h5, trace.h5."""
 
-from pathlib import Path
+from _start import run_stage
 
-from _start import start
-
-start(snakemake)
-
-from engine.stage.vmc import vmc
-
-vmc(
-    snakemake.params.sections,
-    system=snakemake.input.system,
-    mean_field=snakemake.input.mean_field,
-    start=snakemake.input.start,
-    checkpoint=snakemake.output.checkpoint,
-    trace=snakemake.output.trace,
-    state_dir=Path(snakemake.output.checkpoint).parent / "state",
-)
+run_stage(snakemake, "vmc", dict(snakemake.output.items()))

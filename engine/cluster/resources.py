@@ -1,0 +1,120 @@
+"""What a job asks for, from the size of what it computes.
+
+Estimates are generous and crude: a stage that runs out of time goes on in the next job, one
+that runs out of memory gets more at the next attempt.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+from engine.cluster.site import Pool, Site
+from engine.config import MethodConfig
+
+CPU_FLOPS, GPU_FLOPS = 5e9, 5e11
+"""Floating-point operations per second that one core or one GPU is sure to make."""
+START_MIN = 10
+"""Minutes for compilation, equilibration and the file system."""
+BASE_MB = {"cpu": 3000, "gpu": 12000}
+"""Memory of a job without walkers: Python, JAX, compilation."""
+RETRY_LIMIT = 4
+"""Memory stops growing with attempts at this multiple."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """What decides the cost of a job.
+
+    Attributes:
+        electrons: In the simulation cell.
+        atoms: In the primitive cell.
+        n_cells: Primitive cells in the simulation cell.
+        periodic: False for a molecule.
+    """
+
+    electrons: int
+    atoms: int
+    n_cells: int
+    periodic: bool
+
+
+def resources(
+    stage: str, size: Size, site: Site, attempt: int, method: MethodConfig | None = None
+) -> dict[str, Any]:
+    """Returns Snakemake's resources of a job.
+
+    Args:
+        stage: "mean_field", "pretrain", "vmc" or "evaluate".
+        size: Of the material.
+        site: The cluster.
+        attempt: Which submission of the job this is, from 1.
+        method: For the stages that have one.
+    """
+    if stage == "mean_field":
+        minutes, memory, pool = *_mean_field(size), site.cpu
+        minutes *= 2 ** (attempt - 1)  # it starts from the beginning
+        return _asked(site, pool, minutes, memory, attempt, cpus=min(4, pool.cpus))
+    minutes, memory = _network(stage, size, site, method)
+    found = _asked(site, site.network, minutes, memory, attempt, cpus=site.cpus)
+    if site.gpu:
+        option = site.gpu.gpu_option.format(n=site.gpus)
+        found["slurm_extra"] = f"{option} {found['slurm_extra']}".strip()
+    if site.nodes > 1:
+        found |= {"nodes": site.nodes, "tasks": site.nodes, "mpi": "srun"}
+    return found
+
+
+def _asked(
+    site: Site, pool: Pool, minutes: float, memory_mb: float, attempt: int, cpus: int
+) -> dict[str, Any]:
+    grown = memory_mb * site.memory_factor * min(1 + (attempt - 1) / 2, RETRY_LIMIT)
+    asked = {
+        "slurm_partition": pool.partition,
+        "runtime": min(math.ceil(minutes * site.runtime_factor), pool.max_runtime_min),
+        "mem_mb": min(math.ceil(grown), pool.mem_mb),
+        "cpus_per_task": cpus,
+        "slurm_extra": pool.extra,
+    }
+    named = {"slurm_account": site.account, "qos": site.qos}
+    return asked | {name: value for name, value in named.items() if value}
+
+
+def _mean_field(size: Size) -> tuple[float, float]:
+    """Returns (minutes, MB): density fitting of a primitive cell at n_cells k-points."""
+    electrons = size.electrons / size.n_cells
+    if not size.periodic:
+        return START_MIN + 1e-4 * electrons**4, BASE_MB["cpu"] + electrons**3
+    work = electrons**3 * size.n_cells**2
+    return START_MIN + 0.02 * work, BASE_MB["cpu"] + 2 * electrons**2 * size.n_cells**2
+
+
+def _network(stage: str, size: Size, site: Site, method: MethodConfig) -> tuple[float, float]:
+    """Returns (minutes, MB) of a stage that works on the network."""
+    n, walkers = size.electrons, method.sampler.walkers
+    passes = method.sampler.moves + {"pretrain": 4, "vmc": 6 * n + 10, "evaluate": 6 * n}[stage]
+    steps = {
+        "pretrain": method.pretrain.steps,
+        "vmc": method.vmc.steps,
+        "evaluate": method.evaluate.max_steps,
+    }[stage] + method.sampler.equilibration
+    devices = site.nodes * (site.gpus if site.gpu else site.cpus)
+    rate = devices * (GPU_FLOPS if site.gpu else CPU_FLOPS)
+    minutes = START_MIN + steps * walkers * passes * forward_flops(n, method) / rate / 60
+    if site.gpu:
+        return minutes, BASE_MB["gpu"]
+    chunk = min(method.hamiltonian.chunk, walkers)
+    ansatz = method.ansatz
+    features = n * ansatz.width + n * n * ansatz.pair_width + ansatz.determinants * n * n
+    derivatives_mb = 1e-6 * chunk * 3 * n * features * 4 * ansatz.layers * 4
+    return minutes, BASE_MB["cpu"] + derivatives_mb
+
+
+def forward_flops(n: int, method: MethodConfig) -> float:
+    """Returns the operations of one evaluation of log psi for n particles, roughly."""
+    a = method.ansatz
+    single = 2 * n * a.layers * a.width * (3 * a.width + 2 * a.pair_width)
+    pairs = 2 * n * n * a.layers * a.pair_width**2
+    orbitals = 2 * n * n * a.width * a.determinants + a.determinants * n**3
+    return single + pairs + orbitals

@@ -1,0 +1,233 @@
+"""How far a campaign is, from its files alone: one line per material, method and twist.
+
+Works while jobs run, after they ended and on any machine that sees the folder. Imports no JAX.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.campaign import Campaign
+from engine.errors import DataError
+from engine.io import attempt, hdf5
+from engine.stage.show import compact
+
+STAGES = ("structure", "mean_field", "pretrain", "vmc", "evaluate")
+SILENT_S = 180.0
+"""A running stage gives a sign of life more often than this, or than every 30 steps."""
+FAILURE = re.compile(r" CRITICAL engine: (?P<kind>\w+): (?P<message>.*)")
+HEADER = ("material", "method", "twist", "stage", "state", "step", "energy (Ha/cell)")
+HEADER += ("accept", "left", "note")
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """The state of one twist of one run.
+
+    Attributes:
+        stage: The stage at work or next in turn; the last one when all is done.
+        state: "done", "running", "stopped" (saved, goes on when started again), "silent" (no sign
+            of life: killed, or its machine is gone), "failed", "queued" (its inputs are there) or
+            "waiting" (for an earlier stage).
+        energy_ha_per_cell: Result, or average of the last steps.
+        error_ha_per_cell: Its statistical error.
+        left_s: Estimate for the stage, at most.
+        note: Why it stands as it does, or where it runs.
+    """
+
+    material: str
+    method: str
+    twist: str
+    stage: str
+    state: str
+    step: int | None = None
+    steps: int | None = None
+    energy_ha_per_cell: float | None = None
+    error_ha_per_cell: float | None = None
+    acceptance: float | None = None
+    left_s: float | None = None
+    attempts: int = 0
+    job: str = ""
+    note: str = ""
+
+
+def status(campaign: Campaign, root: Path, materials: Sequence[str] = ()) -> list[Line]:
+    """Returns the lines of a campaign, or of some of its materials.
+
+    Args:
+        campaign: What is to be run.
+        root: Folder with `results/` and `logs/`.
+        materials: Names; all when empty.
+    """
+    wanted = materials or list(campaign.runs)
+    started = any((root / ".snakemake/locks").glob("*"))
+    return [
+        _line(campaign, root, material, method, f"{twist.index:03d}", started)
+        for material in wanted
+        for method in campaign.runs[material]
+        for twist in campaign.twists(material)
+    ]
+
+
+def _line(
+    campaign: Campaign, root: Path, material: str, method: str, twist: str, started: bool
+) -> Line:
+    name = {"material": material, "method": method, "twist": twist}
+    reference = campaign.method(material, method).reference
+    places = dict(_places(root, **name, reference=reference))
+    stage = next((s for s in STAGES if not places[s][0].exists()), None)
+    n_cells = campaign.material(material).n_cells
+    if stage is None:
+        return _done(name, places["evaluate"][0], n_cells)
+    output, log = places[stage]
+    tries = attempt.read(output.parent / "state") if stage in STAGES[2:] else []
+    if tries:
+        return _tried(name, stage, tries, log, n_cells)
+    if found := _failure(log):
+        return Line(**name, stage=stage, state="failed", note=found[1])
+    if log.exists() and time.time() - log.stat().st_mtime < SILENT_S:
+        return Line(**name, stage=stage, state="running", note="starting")
+    before = STAGES.index(stage) - 1
+    ready = started and (before < 0 or places[STAGES[before]][0].exists())
+    return Line(**name, stage=stage, state="queued" if ready else "waiting")
+
+
+def _places(
+    root: Path, material: str, method: str, twist: str, reference: str
+) -> Iterator[tuple[str, tuple[Path, Path]]]:
+    """Yields stage -> (its last output, its log)."""
+    results, logs = root / "results" / material, root / "logs" / material
+    yield "structure", (results / "system.h5", logs / "structure.log")
+    field = f"mean_field/{reference}/twist-{twist}"
+    yield "mean_field", (results / f"{field}.h5", logs / f"{field}.log")
+    run = f"{method}/twist-{twist}"
+    outputs = {"pretrain": "checkpoint.h5", "vmc": "checkpoint.h5", "evaluate": "result.h5"}
+    for stage, output in outputs.items():
+        yield stage, (results / run / stage / output, logs / run / f"{stage}.log")
+
+
+def _done(name: dict[str, str], result: Path, n_cells: int) -> Line:
+    try:
+        facts = hdf5.read(result, "energy").attributes
+    except DataError as error:
+        return Line(**name, stage="evaluate", state="failed", note=error.what)
+    return Line(
+        **name,
+        stage="evaluate",
+        state="done",
+        step=facts["steps"],
+        steps=facts["steps"],
+        energy_ha_per_cell=facts["energy_ha"] / n_cells,
+        error_ha_per_cell=facts["error_ha"] / n_cells,
+        acceptance=facts["acceptance"],
+        attempts=facts.get("attempts", 0),
+        job=facts.get("job_ids", ""),
+        note="" if facts["converged"] else "target error not reached",
+    )
+
+
+def _tried(
+    name: dict[str, str], stage: str, tries: Sequence[attempt.Attempt], log: Path, n_cells: int
+) -> Line:
+    last = tries[-1]
+    state, note = _state(last, log)
+    numbers, rate = last.numbers, last.seconds_per_step
+    energy, error = numbers.get("energy_ha"), numbers.get("error_ha")
+    return Line(
+        **name,
+        stage=stage,
+        state=state,
+        step=last.step,
+        steps=last.steps,
+        energy_ha_per_cell=None if energy is None else energy / n_cells,
+        error_ha_per_cell=None if error is None else error / n_cells,
+        acceptance=numbers.get("acceptance"),
+        left_s=None if rate is None else rate * (last.steps - last.step),
+        attempts=len(tries),
+        job=last.job,
+        note=note,
+    )
+
+
+def _state(last: attempt.Attempt, log: Path) -> tuple[str, str]:
+    """Returns (state, note) of a stage whose output is not there yet."""
+    failure = _failure(log)
+    if failure and failure[0] != "Interrupted" and log.stat().st_mtime > last.updated - 5:
+        return "failed", failure[1]
+    where = " ".join(last.hosts)
+    if last.outcome == "running":
+        silence = time.time() - last.updated
+        if silence > max(SILENT_S, 30 * (last.seconds_per_step or 0)):
+            return "silent", f"no sign of life from {where} for {duration(silence)}"
+        return "running", f"job {last.job} on {where}" if last.job else where
+    if last.outcome == "done":
+        return "running", "writing its results"
+    return last.outcome, last.reason
+
+
+def _failure(log: Path) -> tuple[str, str] | None:
+    """Returns (kind, message) of what ended a job, from the end of its log."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-200:]
+    except OSError:
+        return None
+    found = [match for match in map(FAILURE.search, lines) if match]
+    return (found[-1]["kind"], found[-1]["message"]) if found else None
+
+
+# --- for people -------------------------------------------------------------------------
+
+
+def duration(seconds: float) -> str:
+    """Returns a time to two figures: "45 s", "12 min", "3.4 h", "2.1 d"."""
+    for size, unit in ((86400, "d"), (3600, "h")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def render(lines: Sequence[Line]) -> str:
+    """Returns the lines as text, columns aligned, and a summary."""
+    rows = [HEADER, *map(_cells, lines)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    rule = "  ".join("-" * width for width in widths)
+    count = Counter(line.state for line in lines)
+    summary = ", ".join(f"{number} {state}" for state, number in count.most_common())
+    return "\n".join([text[0], rule, *text[1:], "", summary])
+
+
+def as_json(lines: Sequence[Line]) -> str:
+    """Returns the lines as a JSON list of objects."""
+    return json.dumps([dataclasses.asdict(line) for line in lines], indent=1)
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    def shown(value: Any, form) -> str:
+        return "-" if value is None else form(value)
+
+    energy = shown(
+        line.energy_ha_per_cell, lambda e: compact(e, line.error_ha_per_cell or float("nan"))
+    )
+    return (
+        line.material,
+        line.method,
+        line.twist,
+        line.stage,
+        line.state,
+        shown(line.step, lambda step: f"{step}/{line.steps}"),
+        energy,
+        shown(line.acceptance, lambda a: f"{a:.2f}"),
+        "-" if line.state == "done" else shown(line.left_s, duration),
+        line.note,
+    )

@@ -1,0 +1,217 @@
+"""What happens to jobs on a cluster, and that nothing comes of it.
+
+After every accident the campaign ends with the bits of an undisturbed one.
+"""
+
+import os
+import signal
+import subprocess
+import time
+
+import h5py
+import pytest
+
+from engine.io import checkpoint
+from tests.slurm.conftest import STEPS, Cluster, ask, partition, same
+
+pytestmark = pytest.mark.slurm
+
+
+def processes(job):
+    """Returns the process ids of the stage itself, not of the workflow around it."""
+    rows = ask("ps", "-eo", "pid,args").splitlines()
+    scripts = [row.split()[0] for row in rows if ".snakemake/scripts" in row and "vmc" in row]
+    mine = []
+    for pid in scripts:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if f"SLURM_JOB_ID={job}".encode() in file.read().split(b"\0"):
+                    mine.append(int(pid))
+        except OSError:
+            continue
+    return mine
+
+
+def test_killed_in_the_middle_of_saving(cluster, undisturbed):
+    """SIGKILL while a state is being written: what is half written is never read."""
+    driver = cluster.start()
+    cluster.state(20)
+    part = lambda: list((cluster.stage / "state").glob(".step-*.part"))  # noqa: E731
+    end = time.monotonic() + 20
+    while not part() and time.monotonic() < end:
+        pass
+    for pid in processes(cluster.job()):
+        os.kill(pid, signal.SIGKILL)
+    cluster.finish(driver)
+    assert len(cluster.attempts()) == 2
+    same(cluster.folder, undisturbed)
+
+
+def test_time_limit(cluster, tmp_path):
+    """More than a minute of work in jobs of one minute: each leaves in time, the next goes on."""
+    whole = Cluster(tmp_path / "whole", cluster.compiled)
+    for campaign in (cluster, whole):
+        campaign.method(steps=2 * STEPS)
+    cluster.site(minutes=1)
+    drivers = [(campaign, campaign.start()) for campaign in (cluster, whole)]
+    for campaign, driver in drivers:
+        campaign.finish(driver)
+    tries = cluster.attempts()
+    assert len(tries) > 1 and tries[-1].outcome == "done"
+    assert {a.outcome for a in tries[:-1]} == {"stopped"}, "killed by SLURM, not stopped in time"
+    assert len({a.job for a in tries}) == len(tries)
+    assert [a.first_step for a in tries[1:]] == [a.step for a in tries[:-1]]
+    assert len(whole.attempts()) == 1
+    same(cluster.folder, whole.folder)
+
+
+def test_out_of_memory(cluster, undisturbed):
+    """The first attempt gets too little memory and dies; a later one gets more."""
+    cluster.site(factor=0.15)
+    driver = cluster.start()
+    first = cluster.until(cluster.queue, what="a job")[0]
+    text = cluster.finish(driver)
+    assert "Trying to restart job" in text or first not in {a.job for a in cluster.attempts()}
+    same(cluster.folder, undisturbed)
+
+
+def test_cancelled_by_signal(cluster, undisturbed):
+    """scancel with SIGTERM, as in preemption: the step is finished and saved."""
+    driver = cluster.start()
+    cluster.state(40)
+    job = cluster.job()
+    subprocess.run(["scancel", job], check=True)
+    cluster.finish(driver)
+    first, *rest = cluster.attempts()
+    assert rest and first.outcome == "stopped" and "signal 15" in first.reason
+    same(cluster.folder, undisturbed)
+
+
+def test_requeued(cluster, undisturbed):
+    """scontrol requeue: the same job starts again later and resumes."""
+    driver = cluster.start()
+    cluster.state(40)
+    job = cluster.job()
+    if subprocess.run(["scontrol", "requeue", job], check=False).returncode:
+        pytest.skip("this SLURM does not requeue")
+    subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
+    subprocess.run(["scontrol", "release", job], check=False)
+    cluster.finish(driver)
+    assert len(cluster.attempts()) == 2
+    same(cluster.folder, undisturbed)
+
+
+def test_node_down_and_back(cluster, undisturbed):
+    """The node of a running job is taken down; the job starts again elsewhere or later."""
+    driver = cluster.start()
+    cluster.state(40)
+    node = cluster.attempts()[-1].hosts[0]
+    down = ["scontrol", "update", f"nodename={node}", "state=down", "reason=test"]
+    if subprocess.run(down, check=False).returncode:
+        pytest.skip("only an administrator can take a node down")
+    time.sleep(3)
+    subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], check=True)
+    for job in cluster.queue():
+        subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
+        subprocess.run(["scontrol", "release", job], check=False)
+    cluster.finish(driver)
+    assert len(cluster.attempts()) == 2
+    same(cluster.folder, undisturbed)
+
+
+def test_driver_killed_and_started_again(cluster, undisturbed):
+    """Snakemake dies, its job runs on; the second start waits for it and repeats nothing."""
+    driver = cluster.start()
+    cluster.state(20)
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    unlock = cluster.start("--unlock")
+    assert unlock.wait(120) == 0
+    text = cluster.finish(cluster.start())
+    assert "waiting for 1 jobs of an earlier start" in text
+    assert [a.outcome for a in cluster.attempts()] in (["done"], ["done", "done"])
+    assert sum(a.step - a.first_step for a in cluster.attempts()) == STEPS, "steps were repeated"
+    same(cluster.folder, undisturbed)
+
+
+def test_two_campaigns_in_one_folder(cluster, undisturbed):
+    """The second one is refused by Snakemake's lock, and cancels nothing."""
+    driver = cluster.start()
+    cluster.state(20)
+    second = cluster.start()
+    assert second.wait(120) != 0
+    assert "could not be locked" in (cluster.folder / "driver.log").read_text()
+    cluster.finish(driver)
+    assert len(cluster.attempts()) == 1
+    same(cluster.folder, undisturbed)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "bit flipped"])
+def test_damaged_state(cluster, undisturbed, damage):
+    """The newest state is damaged: told by its checksum, the one before it is used."""
+    driver = cluster.start()
+    cluster.state(60)
+    for pid in processes(cluster.job()):
+        os.kill(pid, signal.SIGKILL)
+    newest = cluster.state(60)
+    if damage == "truncated":
+        os.truncate(newest, newest.stat().st_size // 2)
+    else:
+        with h5py.File(newest, "r+") as file:
+            file["tree/sampler/walkers"][0, 0, 0] += 1e-3
+    cluster.finish(driver)
+    log = (cluster.folder / "logs/h2/net/twist-000/vmc.log").read_text()
+    assert "renamed to .damaged" in log
+    assert cluster.attempts()[1].first_step == checkpoint._step(newest) - 20
+    same(cluster.folder, undisturbed)
+
+
+def test_full_disk(cluster, undisturbed):
+    """No room for a state: the older one stays good, and is resumed when there is room."""
+    state = cluster.stage / "state"
+    state.mkdir(parents=True)
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(state)]
+    if subprocess.run(mounted, check=False, capture_output=True).returncode:
+        pytest.skip("only an administrator can make a small disk")
+    try:
+        driver = cluster.start()
+        saved = cluster.state(20)
+        size = saved.stat().st_size
+        filler = state / "filler"
+        free = os.statvfs(state).f_bavail * os.statvfs(state).f_bsize
+        filler.write_bytes(b"\0" * max(free - size // 2, 0))
+        log = cluster.folder / "logs/h2/net/twist-000/vmc.log"
+        cluster.until(lambda: log.exists() and "could not write" in log.read_text(), what="no room")
+        filler.unlink()
+        cluster.finish(driver)
+        same(cluster.folder, undisturbed)
+    finally:
+        subprocess.run(["umount", "--lazy", str(state)], check=False)
+
+
+def test_two_nodes(cluster, undisturbed):
+    """One process on each of two nodes, joined: the energies of one up to the rounding of sums."""
+    if len(ask("sinfo", "--noheader", "--Node", "--partition", partition()).splitlines()) < 2:
+        pytest.skip("the partition has one node")
+    cluster.site(nodes=2)
+    cluster.finish(cluster.start())
+    [only] = cluster.attempts()
+    assert only.devices == 2 and len(only.hosts) == 2
+    same(cluster.folder, undisturbed, rtol=1e-3)
+
+
+def test_neighbours_in_one_job(cluster, undisturbed):
+    """Two materials share a job; one fails for good, the other keeps its result."""
+    cluster.neighbour()
+    groups = ["--groups", "vmc=shared", "evaluate=shared", "--group-components", "shared=2"]
+    driver = cluster.start("evaluated", *groups, retries=1)
+    cluster.finish(driver, good=False)
+    same(cluster.folder, undisturbed)
+
+
+def test_unknown_partition(cluster):
+    """Refused before anything is submitted, with the nearest name."""
+    cluster.site(where="no-such-partition")
+    text = cluster.finish(cluster.start(), good=False)
+    assert "no partition 'no-such-partition'" in text and partition() in text
+    assert not cluster.queue()
