@@ -130,6 +130,7 @@ OBSERVABLES = {
     "density": None,
     "dipole": False,
     "momentum-distribution": True,
+    "order-parameter": True,
     "pair-correlation": True,
     "polarisation": True,
     "spin-squared": None,
@@ -155,6 +156,11 @@ class EvaluateConfig:
     )
     bins: int = key("bins of radial distributions", default=60, at_least=1)
     grid: int = key("points of the density along each lattice vector", default=16, at_least=1)
+    sites: list[int] = key(
+        "crystal of order-parameter: sites along each lattice vector of the simulation cell, one "
+        "per electron",
+        default=[1, 1, 1],
+    )
     wave_shells: int = key(
         "shells of reciprocal vectors of structure factor and momentum distribution",
         default=8,

@@ -7,7 +7,7 @@ import pytest
 
 from engine.config import EvaluateConfig
 from engine.config.method import OBSERVABLES
-from engine.errors import Interrupted
+from engine.errors import ConfigError, Interrupted
 from engine.estimator import ESTIMATORS, make_estimators
 from engine.io import hdf5
 from engine.io.observables import unpack
@@ -19,6 +19,7 @@ from tests.chain import sections, stages
 from tests.exact.test_electron_gas import gas, method
 
 SIGMAS = 4.5
+FCC = np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]]) / 2
 SKEWED = np.array([[5.0, 0, 0.3], [1.2, 4.6, 0], [0, 0.7, 5.4]])
 
 
@@ -210,6 +211,28 @@ def test_momentum_of_one_electron_in_two_plane_waves():
     assert sum(expected) == pytest.approx(1)
     assert close(found.value[0], np.array(expected), found.error[0])
     assert found.error.max() < 0.03
+
+
+@pytest.mark.parametrize("width, shift", [(0.0, 0.0), (0.4, 3.0)])
+def test_order_of_electrons_about_the_sites_of_a_crystal(width, shift):
+    """Independent Gaussians about the sites: (1 - 1/N) exp(-b^2 width^2) + 1/N, anywhere."""
+    sites, cell = np.array([2, 3, 1]), np.diag([4.0, 6.0, 2.0]) @ (np.eye(3) + 0.2 * FCC)
+    grid = np.stack(np.meshgrid(*map(np.arange, sites), indexing="ij"), -1).reshape(-1, 3)
+    here = system(electrons(4, 2), cell)
+    draw = lambda rng: grid / sites @ cell + shift + width * rng.normal(size=(100, 6, 3))
+    found = measured("order-parameter", here, draw, sites=sites.tolist())["order_parameter"]
+    shortest = np.linalg.norm(2 * np.pi * np.linalg.inv(cell / sites[:, None]), axis=0)
+    decay = np.exp(-((shortest.min() * width) ** 2))
+    assert close(found.value, (1 - 1 / 6) * decay + 1 / 6, found.error)
+
+
+def test_order_of_independent_electrons_and_of_the_wrong_number_of_sites():
+    here = system(electrons(8, 0), np.eye(3) * 5)
+    draw = lambda rng: 5 * rng.random((100, 8, 3))
+    found = measured("order-parameter", here, draw, sites=[2, 2, 2])["order_parameter"]
+    assert close(found.value, 1 / 8, found.error) and found.error < 0.005
+    with pytest.raises(ConfigError, match="2 x 2 x 1 sites for 8 electrons"):
+        measured("order-parameter", here, draw, sites=[2, 2, 1])
 
 
 # --- the stage ---------------------------------------------------------------------------
