@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import config
+from engine.config.contrast import resolve
 from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.library import Material, find, merge, names, read_material
@@ -33,6 +34,7 @@ class CampaignConfig:
     runs: dict[str, Any] = config.key("per material, the list of methods to run")
     description: str = config.key("one line for the report", default="")
     seed: int = config.key("seed of all random numbers", default=0, at_least=0)
+    contrasts: dict[str, Any] = config.key("name -> section: differences of energies", default={})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Campaign:
         seed: Seed of all random numbers.
         runs: Material -> methods, in the order of the file.
         description: One line for the report.
+        contrasts: Name, terms and literature of each difference of energies.
     """
 
     root: Path
@@ -52,6 +55,7 @@ class Campaign:
     seed: int
     runs: Mapping[str, tuple[str, ...]]
     description: str = ""
+    contrasts: tuple[Mapping[str, Any], ...] = ()
     _known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def check(self) -> None:
@@ -63,8 +67,15 @@ class Campaign:
         for material, methods in self.runs.items():
             self.material(material)
             for method in methods:
-                self.method(material, method)
+                options = self.method(material, method)
                 self.number(material, method)
+                self._check_reference(material, method)
+                facts = self.material(material)
+                options.evaluate.check_material(
+                    facts.periodic,
+                    facts.config.positrons,
+                    f"{self.path}, material '{material}', method '{method}', key 'observables'",
+                )
 
     def material(self, name: str) -> Material:
         """Returns a material of this campaign, checked."""
@@ -97,6 +108,20 @@ class Campaign:
         merged = merge(content, overrides[method], where)
         return config.parse(config.MethodConfig, merged, where=where)
 
+    def _check_reference(self, material: str, method: str) -> None:
+        """Refuses the bare determinant where there is no mean field."""
+        facts = self.material(material).config
+        if (
+            facts.mean_field.method == "oscillator"
+            and self.method(material, method).ansatz.name == "slater"
+        ):
+            raise ConfigError(
+                f"method '{method}' is the determinant of a mean field, and '{material}' has none",
+                where=f"{self.path}, key 'runs', material '{material}'",
+                expected="a method with a network",
+                remedy=f"delete '{method}' from the list",
+            )
+
     def twists(self, material: str) -> tuple[Twist, ...]:
         """Returns the boundary phases of a material."""
         return self.material(material).twists
@@ -105,7 +130,8 @@ class Campaign:
         """Returns whether the wavefunction is "real" or "complex"."""
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
-        if ansatz.number == "real" and (twisted or (facts.periodic and ansatz.name == "slater")):
+        waves = facts.config.is_electron_gas or (facts.periodic and ansatz.name == "slater")
+        if ansatz.number == "real" and (twisted or waves):
             raise ConfigError(
                 f"method '{method}' asks for real orbitals, but material "
                 f"'{material}' needs complex ones",
@@ -115,7 +141,7 @@ class Campaign:
             )
         if ansatz.number != "auto":
             return ansatz.number
-        return "complex" if twisted or (facts.periodic and ansatz.name == "slater") else "real"
+        return "complex" if twisted or waves else "real"
 
     def sections(
         self, stage: str, material: str, method: str | None = None, twist: int | None = None
@@ -137,7 +163,8 @@ class Campaign:
                 "mean_field": facts.config.mean_field,
                 "twist": _phase(facts.twists[twist]),
                 "charge": facts.config.charge,
-                "spin": facts.config.spin,
+                "spin": facts.config.total_spin,
+                **_positrons(facts),
             }
         elif stage == "twist_average":
             content = {
@@ -146,6 +173,7 @@ class Campaign:
                 "seed": self.seed,
                 "n_atoms": facts.n_atoms,
                 "n_cells": facts.n_cells,
+                "n_electrons": facts.n_electrons,
                 "literature": facts.config.literature,
                 "twists": [_phase(t) | {"weight": t.weight} for t in facts.twists],
             }
@@ -218,7 +246,21 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
                 expected=nearest(material, known["materials"]),
                 remedy=f"correct the name, or write materials/{material}.yaml",
             )
-    return Campaign(root, path, content.seed, runs, content.description)
+    contrasts = tuple(
+        _contrast(str(name), section, runs, f"{path}, key 'contrasts', contrast '{name}'")
+        for name, section in content.contrasts.items()
+    )
+    return Campaign(root, path, content.seed, runs, content.description, contrasts)
+
+
+def _contrast(
+    name: str, section: Any, runs: Mapping[str, tuple[str, ...]], where: str
+) -> dict[str, Any]:
+    """Returns a contrast with its terms resolved to runs."""
+    parsed = config.parse(config.ContrastConfig, section, where=where)
+    terms = resolve(parsed, dict(runs), where).items()
+    listed = [{"material": m, "method": k, "coefficient": c} for (m, k), c in terms]
+    return dataclasses.asdict(parsed) | {"name": name, "terms": listed}
 
 
 def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
@@ -241,8 +283,13 @@ def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
     return tuple(methods)
 
 
+def _positrons(facts: Material) -> dict[str, int]:
+    """Returns the key where there are some: without, sections are as they always were."""
+    return {"positrons": facts.config.positrons} if facts.config.positrons else {}
+
+
 def _structure_sections(facts: Material) -> dict[str, Any]:
-    return {
+    return _positrons(facts) | {
         "material": facts.name,
         "structure": facts.config.structure,
         "supercell": facts.config.supercell,

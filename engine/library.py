@@ -13,8 +13,9 @@ import numpy as np
 from engine import config
 from engine.errors import ConfigError, nearest
 from engine.io import document
+from engine.system.electron_gas import occupied
 from engine.system.geometry import Geometry
-from engine.system.material import check_material
+from engine.system.material import check_material, electron_counts
 from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
 from engine.system.twists import Twist, enumerate_twists
 from engine.system.vacuum import check_vacuum
@@ -79,6 +80,11 @@ class Material:
         return len(self.symbols)
 
     @property
+    def n_electrons(self) -> float:
+        """Electrons in the primitive cell; not whole where the simulation cell has an extra one."""
+        return self.electrons / self.n_cells
+
+    @property
     def structure_file(self) -> list[str]:
         """The structure file, where there is one: an input of the structure stage."""
         structure = self.config.structure
@@ -132,8 +138,8 @@ def find(root: Path, folder: str, name: str) -> Path:
 
 def read_material(path: Path) -> Material:
     content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
-    content.check_spin(str(path))
     primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
+    content.check_mean_field(str(path), nuclei=bool(primitive.symbols))
     twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
     if len(twists) > MAX_TWISTS:
         raise ConfigError(
@@ -142,6 +148,11 @@ def read_material(path: Path) -> Material:
             expected=f"at most {MAX_TWISTS}",
             remedy="choose a coarser grid",
         )
+    up_and_down = electron_counts(
+        simulation, content.charge, content.total_spin, content.positrons, where=str(path)
+    )
+    if content.is_electron_gas:
+        _check_shells(simulation, content, up_and_down, twists, path)
     vacuum_bohr = content.mean_field.vacuum_bohr
     if primitive.periodic and vacuum_bohr is not None:
         _check_vacuum(primitive, supercell, twists, vacuum_bohr, path)
@@ -151,10 +162,24 @@ def read_material(path: Path) -> Material:
         content,
         primitive.symbols,
         n_cells(supercell),
-        int(simulation.charges.sum()) - content.charge,
+        sum(up_and_down),
         bool(primitive.periodic),
         twists,
     )
+
+
+def _check_shells(
+    simulation: Geometry,
+    content: config.MaterialConfig,
+    counts: Sequence[int],
+    twists: Sequence[Twist],
+    path: Path,
+) -> None:
+    """Refuses open shells of plane waves before anything runs."""
+    rules = {"open_shell": content.mean_field.open_shell, "where": f"{path}, key 'mean_field'"}
+    for twist in twists:
+        for count in counts:
+            occupied(simulation.lattice, twist.frac, count, **rules)
 
 
 def _check_vacuum(

@@ -65,7 +65,9 @@ class Reference:
              + sum_G wave_coefficients[s][j, G] exp(i (G + twist).r),
 
     T over lattice vectors of the simulation cell (T = 0 only in an open cell), G over its
-    reciprocal vectors: diffuse Gaussians are cheaper as plane waves.
+    reciprocal vectors: diffuse Gaussians are cheaper as plane waves. Without any of both
+    phi_j(r) = exp(i kpoints[s][j].r) in a periodic cell (electron gas), and harmonic-oscillator
+    orbitals in an open one (positronium).
 
     Attributes:
         coefficients: Per species (n_s, ao); complex in a periodic cell, else real.
@@ -156,6 +158,20 @@ class Optimizer(NamedTuple):
 
     init: Callable[..., Any]
     step: Callable[..., tuple[Params, Any, dict[str, Array]]]
+
+
+class Estimator(NamedTuple):
+    """What evaluation accumulates beside the energy.
+
+    Attributes:
+        init: () -> state, a pytree of arrays; a checkpoint stores it.
+        update: (state, params, walkers (W, n, 3), system, reference, key) -> state.
+        finish: (state, system) -> name -> `engine.io.observables.Observable`; on the host.
+    """
+
+    init: Callable[[], Any]
+    update: Callable[..., Any]
+    finish: Callable[[Any, System], dict[str, Any]]
 
 
 class VmcState(NamedTuple):

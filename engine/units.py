@@ -5,3 +5,7 @@ HARTREE_EV = 27.211386245981
 
 LENGTH_UNITS = {"bohr": 1.0, "angstrom": 1.0 / BOHR_ANGSTROM}
 """Bohr per unit, for keys that end in `_bohr` or `_angstrom`."""
+
+FINE_STRUCTURE = 7.2973525643e-3
+ATOMIC_TIME_NS = 2.4188843265864e-8
+"""Nanoseconds per hbar / hartree."""

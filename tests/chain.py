@@ -46,7 +46,9 @@ def inputs(folder: Path, run: dict[str, Any]) -> dict[str, Path]:
     files = {"system": folder / "system.h5", "mean_field": folder / "mean_field.h5"}
     if not files["mean_field"].exists():
         structure(run, system=files["system"], structure=folder / "structure.extxyz")
-        mean_field(run, **files)
+        material = {name: run[name] for name in ("structure", "spin")}
+        spin = config.parse(config.MaterialConfig, material, where="material").total_spin
+        mean_field(run | {"spin": spin}, **files)
     return files
 
 

@@ -4,6 +4,8 @@ Imports no JAX: the Snakefile is parsed again for every job.
 """
 
 from engine.config.canonical import SCHEMA_VERSION, canonical, fingerprint
+from engine.config.contrast import ContrastConfig
+from engine.config.electron_gas import ElectronGasStructure
 from engine.config.material import (
     STRUCTURES,
     AtomsStructure,
@@ -35,6 +37,8 @@ __all__ = [
     "AnsatzConfig",
     "AtomsStructure",
     "ChainStructure",
+    "ContrastConfig",
+    "ElectronGasStructure",
     "EvaluateConfig",
     "FileStructure",
     "HamiltonianConfig",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from engine.config.electron_gas import ElectronGasStructure
 from engine.config.schema import key, one_of, section
 from engine.errors import ConfigError
 
@@ -105,8 +106,16 @@ STRUCTURES = {
     "molecule": MoleculeStructure,
     "atoms": AtomsStructure,
     "chain": ChainStructure,
+    "electron-gas": ElectronGasStructure,
 }
-Structure = PrototypeStructure | FileStructure | MoleculeStructure | AtomsStructure | ChainStructure
+Structure = (
+    PrototypeStructure
+    | FileStructure
+    | MoleculeStructure
+    | AtomsStructure
+    | ChainStructure
+    | ElectronGasStructure
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,12 +141,13 @@ class TwistConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MeanFieldConfig:
-    """The reference calculation by PySCF."""
+    """The reference calculation: by PySCF, or plane waves for an electron gas."""
 
     method: str = key(
-        "mean field; in a periodic cell its k-point version",
+        "mean field; in a periodic cell its k-point version; plane-waves for an electron gas, "
+        "oscillator for electrons and positrons without nuclei",
         default="rhf",
-        choices=("rhf", "uhf", "rohf", "rks"),
+        choices=("rhf", "uhf", "rohf", "rks", "plane-waves", "oscillator"),
     )
     basis: str = key("all-electron basis set by its PySCF name", default="cc-pvdz")
     functional: str = key("exchange-correlation functional of rks", default="pbe")
@@ -162,6 +172,12 @@ class MeanFieldConfig:
         "level shift of the virtual orbitals", default=0.0, unit="hartree", at_least=0
     )
     newton: bool = key("second-order SCF", default=False)
+    open_shell: str = key(
+        "what plane-waves does where the last shell is not full: refuse it, or fill it in a fixed "
+        "order",
+        default="refuse",
+        choices=("refuse", "ordered"),
+    )
 
     def check(self, where: str) -> None:
         """Raises ConfigError where keys contradict each other."""
@@ -179,7 +195,7 @@ class Literature:
     """A published number the result is compared with."""
 
     value: float = key("the number")
-    unit: str = key("unit of the number", choices=("ha_per_cell", "ha_per_atom"))
+    unit: str = key("unit of the number", choices=("ha_per_cell", "ha_per_atom", "ha_per_electron"))
     source: str = key("where it is published")
     what: str = key("what it is: method, conditions", default="")
     uncertainty: float | None = key("its uncertainty, same unit", default=None, at_least=0)
@@ -198,6 +214,7 @@ class MaterialConfig:
     )
     charge: int = key("net charge of the simulation cell", default=0, unit="e")
     spin: int = key("N_up - N_down in the simulation cell", default=0)
+    positrons: int = key("positrons in the simulation cell", default=0, at_least=0)
     twists: TwistConfig = section(TwistConfig, "boundary phases")
     mean_field: MeanFieldConfig = section(MeanFieldConfig, "reference calculation")
     literature: Literature | None = dataclasses.field(
@@ -207,15 +224,51 @@ class MaterialConfig:
         "per method name, sections that replace the method's values for this material", default={}
     )
 
-    def check_spin(self, where: str) -> None:
-        """Raises ConfigError where the mean field cannot have the spin.
+    @property
+    def total_spin(self) -> int:
+        """N_up - N_down in the simulation cell, whichever key says it."""
+        return self.structure.spin if self.is_electron_gas else self.spin
 
-        Not part of `parse`: the structure stage knows the spin and not the mean field.
+    @property
+    def is_electron_gas(self) -> bool:
+        """Whether there is a background instead of nuclei."""
+        return isinstance(self.structure, ElectronGasStructure)
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where an electron gas is described twice."""
+        if not self.is_electron_gas:
+            return
+        plain = {"supercell": ([1, 1, 1], "electrons"), "charge": (0, "electrons")}
+        plain |= {"spin": (0, "polarisation"), "positrons": (0, "electrons")}
+        for name, (value, inside) in plain.items():
+            if getattr(self, name) != value:
+                raise ConfigError(
+                    f"'{name}' of an electron gas is {getattr(self, name)}",
+                    where=f"{where}, key '{name}'",
+                    expected=f"{value}: the cell of an electron gas is the simulation cell",
+                    remedy=f"delete the key, and set '{inside}' in the section 'structure'",
+                )
+
+    def check_mean_field(self, where: str, *, nuclei: bool) -> None:
+        """Raises ConfigError where the mean field cannot have the spin or the nuclei.
+
+        Not part of `parse`: the structure stage does not know the mean field.
         """
-        if self.spin != 0 and self.mean_field.method in ("rhf", "rks"):
+        at, method = f"{where}, key 'mean_field', key 'method'", self.mean_field.method
+        gaussian = ("rhf", "uhf", "rohf", "rks")
+        right = ", ".join(gaussian) if nuclei else "oscillator"
+        right = "plane-waves" if self.is_electron_gas else right
+        if method not in right.split(", "):
             raise ConfigError(
-                f"method {self.mean_field.method} with spin {self.spin}",
-                where=f"{where}, key 'mean_field', key 'method'",
+                f"method {method} {'with' if nuclei else 'without'} nuclei",
+                where=at,
+                expected=right,
+                remedy=f"set method: {right.split(',')[0]} in the section 'mean_field'",
+            )
+        if self.total_spin != 0 and method in ("rhf", "rks"):
+            raise ConfigError(
+                f"method {method} with spin {self.total_spin}",
+                where=at,
                 expected="uhf or rohf where spin is not 0",
                 remedy="set method: uhf in the section 'mean_field', or spin: 0",
             )

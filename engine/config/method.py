@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from engine.config.schema import key, section
-from engine.errors import ConfigError
+from engine.errors import ConfigError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +125,20 @@ class VmcConfig:
     )
 
 
+OBSERVABLES = {
+    "contact-density": None,
+    "density": None,
+    "dipole": False,
+    "momentum-distribution": True,
+    "order-parameter": True,
+    "pair-correlation": True,
+    "polarisation": True,
+    "spin-squared": None,
+    "structure-factor": True,
+}
+"""Name -> whether it needs a periodic cell (True) or an open one (False)."""
+
+
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
     """Sampling with frozen parameters."""
@@ -137,9 +151,53 @@ class EvaluateConfig:
     checkpoint_steps: int = key(
         "steps between saved states and error checks", default=100, at_least=1
     )
+    observables: list[str] = key(
+        f"what to measure beside the energy: {', '.join(OBSERVABLES)}", default=[]
+    )
+    bins: int = key("bins of radial distributions", default=60, at_least=1)
+    grid: int = key("points of the density along each lattice vector", default=16, at_least=1)
+    sites: list[int] = key(
+        "crystal of order-parameter: sites along each lattice vector of the simulation cell, one "
+        "per electron",
+        default=[1, 1, 1],
+    )
+    wave_shells: int = key(
+        "shells of reciprocal vectors of structure factor and momentum distribution",
+        default=8,
+        at_least=1,
+    )
+
+    def check_material(self, periodic: bool, positrons: int, where: str) -> None:
+        """Raises ConfigError where an observable does not exist in this kind of matter."""
+        if "contact-density" in self.observables and not positrons:
+            raise ConfigError(
+                "observable 'contact-density' without positrons",
+                where=where,
+                expected="a material with positrons beside its electrons",
+                remedy="delete it from the list, or set positrons in the material",
+            )
+        for name in self.observables:
+            if OBSERVABLES[name] is not None and OBSERVABLES[name] != periodic:
+                has, needs = (
+                    ("a crystal", "a molecule") if periodic else ("a molecule", "a crystal")
+                )
+                raise ConfigError(
+                    f"observable '{name}' of {has}",
+                    where=where,
+                    expected=f"it exists for {needs} alone",
+                    remedy="delete it from the list, or override the list for this material",
+                )
 
     def check(self, where: str) -> None:
         """Raises ConfigError where keys contradict each other."""
+        for i, name in enumerate(self.observables):
+            if name not in OBSERVABLES or name in self.observables[:i]:
+                raise ConfigError(
+                    f"observable '{name}' is {'twice in' if name in OBSERVABLES else 'unknown to'}"
+                    " the list",
+                    where=f"{where}, key 'observables'",
+                    expected=nearest(name, OBSERVABLES),
+                )
         if self.min_steps > self.max_steps:
             raise ConfigError(
                 f"min_steps {self.min_steps} is above max_steps {self.max_steps}",

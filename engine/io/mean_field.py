@@ -21,6 +21,7 @@ UNITS = {
     "total": "hartree per primitive cell",
     "nuclear": "hartree per primitive cell",
     "gap": "hartree",
+    "zone": "hartree per primitive cell",
     "basis/exponents": "1/bohr^2",
 }
 TEXTS = ("method", "basis", "system_fingerprint", "pyscf_version")
@@ -49,13 +50,15 @@ class MeanField:
 
     Orbital i of spin s at k is sum_mu coeff[s, k, mu, i] sum_T exp(i k.T) chi_mu(r - T), T over
     the primitive lattice, normalised over the primitive cell. Where linear dependence left fewer
-    orbitals at some k, the missing ones have zero coefficients and infinite energy.
+    orbitals at some k, the missing ones have zero coefficients and infinite energy. Where there
+    are `waves`, chi_mu is the plane wave exp(i (G_mu + k).r) / sqrt(V) of the simulation cell.
 
     Attributes:
         kpoints: (K, 3) Bloch vectors, twist included, 1/bohr.
-        coeff: (2, K, ao, mo) complex.
-        energy: (2, K, mo) orbital energies, hartree.
-        occupation: (2, K, mo), 0 or 1 per spin.
+        coeff: (2, K, ao, mo) complex, spin up and down; (4, K, ao, mo) with positrons, whose
+            spins come third and fourth.
+        energy: (2, K, mo) or (4, K, mo) orbital energies, hartree.
+        occupation: As `energy`, 0 or 1 per spin.
         shells: The basis, shells ordered by atom.
         symbols: Chemical symbols of the primitive cell.
         positions: (A, 3) as used, bohr; they may differ from the structure's by vacuum
@@ -67,11 +70,14 @@ class MeanField:
         gap: Smallest LUMO - HOMO over spins, hartree; infinite without virtual orbitals.
         converged: Whether the iteration met its threshold.
         n_cells: Primitive cells in the simulation cell.
-        method: "rhf", "uhf", "rohf" or "rks".
+        method: "rhf", "uhf", "rohf", "rks", "plane-waves" or "oscillator".
         basis: Name of the basis set.
         system_fingerprint: Fingerprint of the system file it was made from.
         pyscf_version: Version of the program.
         fingerprint: Of the file it was read from.
+        waves: (G, 3) integers G_mu in units of the reciprocal vectors; None for Gaussians.
+        zone: Energy per primitive cell averaged over a dense grid of twists, hartree; None where
+            nobody computed it.
     """
 
     kpoints: np.ndarray
@@ -93,6 +99,8 @@ class MeanField:
     system_fingerprint: str = ""
     pyscf_version: str = ""
     fingerprint: str = ""
+    waves: np.ndarray | None = None
+    zone: float | None = None
 
     @property
     def simulation_energy(self) -> float:
@@ -116,7 +124,12 @@ def write_mean_field(path: str | Path, mean_field: MeanField, fingerprint: str) 
     data = {name: np.asarray(getattr(mean_field, name)) for name in arrays}
     if mean_field.lattice is not None:
         data["lattice"] = np.asarray(mean_field.lattice)
-    data |= _pack(mean_field.shells)
+    if mean_field.waves is None:
+        data |= _pack(mean_field.shells)
+    else:
+        data["waves"] = np.asarray(mean_field.waves, np.int64)
+    if mean_field.zone is not None:
+        data["zone"] = float(mean_field.zone)
     attributes = {name: getattr(mean_field, name) for name in TEXTS}
     attributes |= {
         "converged": bool(mean_field.converged),
@@ -144,7 +157,9 @@ def read_mean_field(path: str | Path) -> MeanField:
             **arrays,
             **scalars,
             **{name: facts[name] for name in TEXTS},
-            shells=_unpack(data),
+            shells=() if "waves" in data else _unpack(data),
+            waves=data.get("waves"),
+            zone=float(data["zone"]) if "zone" in data else None,
             lattice=data.get("lattice"),
             symbols=tuple(facts["symbols"]),
             converged=facts["converged"],
@@ -164,9 +179,10 @@ def read_mean_field(path: str | Path) -> MeanField:
 
 def _check(mf: MeanField, path: str | Path) -> None:
     ao = sum((2 * s.angular + 1) * s.coefficients.shape[1] for s in mf.shells)
-    k, mo = len(mf.kpoints), mf.energy.shape[-1]
+    ao += 0 if mf.waves is None else len(mf.waves)
+    k, mo, species = len(mf.kpoints), mf.energy.shape[-1], 4 if len(mf.coeff) == 4 else 2
     found = (mf.coeff.shape, mf.energy.shape, mf.occupation.shape)
-    wanted = ((2, k, ao, mo), (2, k, mo), (2, k, mo))
+    wanted = ((species, k, ao, mo), (species, k, mo), (species, k, mo))
     if found != wanted or any(s.atom >= len(mf.positions) for s in mf.shells):
         raise DataError(
             f"coeff, energy, occupation have shapes {found}",

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.io import hdf5
 from engine.system.geometry import Geometry
+from engine.system.particles import species_rows
 from engine.system.supercell import n_cells
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def write_system(
     n_up: int,
     n_down: int,
     fingerprint: str,
+    positrons: int = 0,
 ) -> None:
     """Writes the file atomically.
 
@@ -64,16 +66,19 @@ def write_system(
         n_up: Spin-up electrons of the simulation cell.
         n_down: Spin-down electrons of the simulation cell.
         fingerprint: Of the input.
+        positrons: Positrons of the simulation cell.
     """
+    rows = species_rows(n_up, n_down, positrons)
     data: dict[str, Any] = {
         "cell/periodic": simulation.periodic,
         "cell/supercell": np.asarray(supercell, np.int64),
-        "species/name": "up down",
-        "species/count": np.array([n_up, n_down], np.int64),
-        "species/charge": np.array([-1.0, -1.0]),
-        "species/mass": np.array([1.0, 1.0]),
+        "cell/background": primitive.background,
+        "species/name": " ".join(row.name for row in rows),
+        "species/count": np.array([row.count for row in rows], np.int64),
+        "species/charge": np.array([row.charge for row in rows]),
+        "species/mass": np.array([row.mass for row in rows]),
     }
-    units = {"species/charge": "e", "species/mass": "electron mass"}
+    units = {"species/charge": "e", "species/mass": "electron mass", "cell/background": "e"}
     for group, geometry in (("nuclei", simulation), ("primitive", primitive)):
         data |= {
             f"{group}/symbol": " ".join(geometry.symbols),
@@ -99,6 +104,7 @@ def read_system(path: str | Path) -> SystemFile:
         tuple(data["primitive/symbol"].split()),
         data["primitive/position"],
         data.get("cell/primitive_lattice"),
+        int(data.get("cell/background", 0)),
     )
     return SystemFile(_system(data), primitive, data["cell/supercell"], record.fingerprint)
 

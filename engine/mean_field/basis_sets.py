@@ -35,6 +35,8 @@ def check_options(
         ConfigError: An unknown functional or basis, an element without basis, or a basis that
             leaves out core electrons.
     """
+    if options.method in ("plane-waves", "oscillator"):
+        return
     if options.method == "rks":
         _check_functional(options.functional, f"{where}, key 'functional'")
     for key, name in (("basis", options.basis), ("auxiliary_basis", options.auxiliary_basis)):

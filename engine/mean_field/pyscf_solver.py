@@ -37,8 +37,10 @@ from engine.errors import ConfigError, NotConvergedError
 from engine.io.mean_field import MeanField, Shell
 from engine.mean_field.basis_sets import check_options
 from engine.mean_field.occupation import aufbau
+from engine.mean_field.positrons import positron_orbitals
 from engine.mean_field.primitive import Sampling, sampling
 from engine.system.geometry import Geometry
+from engine.system.particles import positron_spins
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ def solve(
     charge: int,
     twist: Any,
     options: MeanFieldConfig,
+    positrons: int = 0,
 ) -> MeanField:
     """Returns the converged mean field of the primitive cell at the k-points the supercell folds.
 
@@ -79,9 +82,10 @@ def solve(
         S: (3, 3) integers, supercell L = S @ a; identity for a molecule.
         n_up: Spin-up electrons of the simulation cell.
         n_down: Spin-down electrons of the simulation cell.
-        charge: Net charge of the simulation cell.
+        charge: Net charge of the simulation cell, positrons included.
         twist: (3,) fractions of the simulation cell's reciprocal vectors.
         options: The `mean_field` section.
+        positrons: Positrons of the simulation cell.
 
     Raises:
         ConfigError: Basis, element, functional or spin that cannot be computed.
@@ -91,7 +95,11 @@ def solve(
     twist = np.asarray(twist, dtype=float)
     points = sampling(primitive, S, twist, options.vacuum_bohr) if primitive.periodic else None
     molecule = _molecule(
-        points.geometry if points else primitive, points, n_up - n_down, charge, options
+        points.geometry if points else primitive,
+        points,
+        n_up - n_down,
+        charge - positrons,
+        options,
     )
     field = _method(molecule, points, n_up, n_down, options)
     _warn_dependence(field, points is not None)
@@ -99,6 +107,14 @@ def solve(
     geometry = points.geometry if points else primitive
     coeff, energy, occupation = _channels(field, points is not None)
     _check_occupation(occupation, n_up, n_down)
+    gap, total = _gap(energy, occupation), float(field.e_tot)
+    if positrons:
+        found = positron_orbitals(
+            field, _kinetic(molecule, points), positron_spins(positrons), coeff.shape[-1]
+        )
+        pairs = zip((coeff, energy, occupation), found[:3], strict=True)
+        coeff, energy, occupation = (np.concatenate(pair) for pair in pairs)
+        total += found.total
     return MeanField(
         kpoints=points.kpoints if points else np.zeros((1, 3)),
         coeff=coeff,
@@ -109,15 +125,22 @@ def solve(
         positions=geometry.positions,
         lattice=geometry.lattice,
         twist=twist,
-        total=float(field.e_tot),
+        total=total,
         nuclear=float(molecule.energy_nuc()),
-        gap=_gap(energy, occupation),
+        gap=gap,
         converged=True,
         n_cells=len(points.frac) if points else 1,
         method=options.method,
         basis=options.basis,
         pyscf_version=pyscf.__version__,
     )
+
+
+def _kinetic(molecule: Any, points: Sampling | None) -> np.ndarray:
+    """Returns the matrix of -nabla^2 / 2, with a k-point axis in a crystal."""
+    if points is None:
+        return molecule.intor("int1e_kin")
+    return np.array(molecule.pbc_intor("int1e_kin", kpts=points.kpoints))
 
 
 def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig) -> None:

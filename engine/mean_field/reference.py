@@ -11,7 +11,7 @@ from jax import Array, lax
 
 from engine.errors import ConfigError, DataError
 from engine.io.mean_field import MeanField
-from engine.mean_field import gto
+from engine.mean_field import gto, oscillator, plane_waves
 from engine.mean_field.lattice_sums import Split, cheapest, wave_coefficients, whole
 from engine.mean_field.unfold import (
     first_zone,
@@ -23,7 +23,7 @@ from engine.mean_field.unfold import (
 from engine.system.system import System
 from engine.types import Basis, Reference
 
-CHANNELS = {"up": 0, "down": 1}
+CHANNELS = {"up": 0, "down": 1, "positron_up": 2, "positron_down": 3}
 
 
 def make_reference(
@@ -45,9 +45,18 @@ def make_reference(
         DataError: The mean field is of another structure, twist or number of electrons.
         ConfigError: Real orbitals at a twist.
     """
-    shifts = translations(mean_field, system, S)
     _check_twist(mean_field, system, complex_orbitals)
-    sets = [unfold(mean_field, _channel(s.name), s.count, shifts) for s in system.species]
+    if mean_field.method == oscillator.METHOD:
+        return oscillator.make_reference(system, dtype)
+    if mean_field.waves is not None:
+        return plane_waves.make_reference(
+            mean_field, system, complex_orbitals=complex_orbitals, dtype=dtype
+        )
+    shifts = translations(mean_field, system, S)
+    sets = [
+        unfold(mean_field, _channel(s.name, len(mean_field.coeff)), s.count, shifts)
+        for s in system.species
+    ]
     coefficients, kpoints = [c for c, _, _ in sets], [k for _, k, _ in sets]
     number = np.result_type(dtype, np.complex64)
     if not system.cell.periodic:
@@ -102,6 +111,10 @@ def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tu
     Returns:
         Per species (n, n_s): phi_j(r_i), rows are all particles of the walker.
     """
+    if not reference.basis.size and not reference.waves:
+        if not system.cell.periodic:
+            return oscillator.evaluate(system, walker)
+        return tuple(plane_waves.evaluate(k, walker) for k in reference.kpoints)
     twisted = any(jnp.iscomplexobj(c) for c in reference.coefficients)
     real, imag = jax.vmap(lambda r: _bloch_sums(reference, r, system, twisted))(walker)
     orbitals = tuple(_contract(real, imag, c) for c in reference.coefficients)
@@ -169,12 +182,12 @@ def _atom_of_function(basis: Basis) -> np.ndarray:
     return np.concatenate([[atom] * ((2 * l + 1) * c.shape[1]) for atom, l, c in rows])
 
 
-def _channel(name: str) -> int:
-    if name not in CHANNELS:
+def _channel(name: str, available: int) -> int:
+    if CHANNELS.get(name, available) >= available:
         raise DataError(
             f"no mean-field orbitals for species '{name}'",
             where="mean field",
-            expected="electrons: up, down",
+            expected=", ".join(CHANNELS),
         )
     return CHANNELS[name]
 

@@ -32,12 +32,14 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
 
     A proposal displaces every coordinate by a Gaussian of standard deviation
     width / sqrt(mass). After a step the width moves so that the acceptance approaches
-    `options.acceptance` (only where `adapt` is 1), and walkers are wrapped into the cell.
+    `options.acceptance` (only where `adapt` is 1), and walkers are wrapped into the cell. In an
+    electron gas the initial width is in units of rs. The width stays below the size of a periodic
+    cell, where a flat density accepts everything.
     """
 
     def init(walkers, system):
-        width = jnp.asarray(options.width_bohr, walkers.dtype)
-        return MetropolisState(system.cell.wrap(walkers), width)
+        width = jnp.asarray(options.width_bohr * system.spacing, walkers.dtype)
+        return MetropolisState(system.settle(walkers), width)
 
     def step(key, log_density, state, system, adapt):
         walkers, width = state
@@ -58,7 +60,8 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
         walkers, _, accepted = jax.lax.fori_loop(0, options.moves, move, start)
         acceptance = accepted.mean() / options.moves
         factor = jnp.exp(ADAPTATION_RATE * adapt * (acceptance - options.acceptance))
-        new = MetropolisState(system.cell.wrap(walkers), (width * factor).astype(width.dtype))
+        wider = jnp.minimum(width * factor, system.cell.extent)
+        new = MetropolisState(system.settle(walkers), wider.astype(width.dtype))
         return new, {"acceptance": acceptance, "width_bohr": width}
 
     return Sampler(init, step)

@@ -19,13 +19,26 @@ import numpy as np
 from engine.config import fingerprint
 from engine.errors import DataError
 from engine.io import hdf5, table
+from engine.io.observables import unpack
+from engine.stage.finite_size import kinetic_correction, potential_correction, small_wave_limit
+from engine.stage.observables import combine
 
 logger = logging.getLogger(__name__)
+
+CORRECTION_COLUMNS = (
+    "twist_correction_ha_per_cell",
+    "potential_correction_ha_per_cell",
+    "potential_correction_error_ha_per_cell",
+    "kinetic_correction_ha_per_cell",
+    "kinetic_correction_error_ha_per_cell",
+)
+"""What is to be added to the energy of a finite cell; never part of `energy_ha_per_cell`."""
 
 ENERGY_COLUMNS = (
     "material",
     "method",
     "n_atoms",
+    "n_electrons",
     "n_cells",
     "n_twists",
     "energy_ha_per_cell",
@@ -39,6 +52,7 @@ ENERGY_COLUMNS = (
     "kinetic_ha_per_cell",
     "potential_ha_per_cell",
     "mean_field_ha_per_cell",
+    *CORRECTION_COLUMNS,
     "variance_ha2",
     "tau_steps",
     "samples",
@@ -92,6 +106,9 @@ TWIST_COLUMNS = (
 )
 """`twists.csv`."""
 
+COUNTS = ("n_atoms", "n_electrons", "n_cells")
+"""Of the primitive cell, and how often it is repeated."""
+
 PER_CELL = {
     "energy": "energy_ha",
     "error": "error_ha",
@@ -127,7 +144,7 @@ def twist_average(
     """Writes the twist-averaged row and the rows of its twists.
 
     Args:
-        sections: material, method, n_atoms, n_cells, twists, literature, seed.
+        sections: material, method, n_atoms, n_electrons, n_cells, twists, literature, seed.
         results: One evaluation per twist, in the order of `sections["twists"]`.
         training: Per twist, the traces of pretrain and vmc; their time is part of the cost.
         energy: `energy.csv`, one row.
@@ -145,13 +162,8 @@ def twist_average(
         traces = [hdf5.read(path, "trace") for path in paths]
         row["hours"] = (row["seconds"] + math.fsum(map(_seconds, traces))) / 3600
         row |= _compile_times(*traces, record) | _spent([*traces, record])
-    row = average(rows, sections) | {
-        "fingerprint": fingerprint(sections, [r.fingerprint for r in records]),
-        **{
-            name: _common(record.attributes.get(name, "") for record in records)
-            for name in ("engine_version", "commit")
-        },
-    }
+    row = average(rows, sections) | corrections(records, rows, sections) | _origin(records)
+    row["fingerprint"] = fingerprint(sections, [r.fingerprint for r in records])
     table.write(twists, rows, TWIST_COLUMNS)
     table.write(energy, [row], ENERGY_COLUMNS)
     logger.info(
@@ -164,6 +176,14 @@ def twist_average(
     )
 
 
+def _origin(records: Sequence[hdf5.Record]) -> dict[str, str]:
+    """Returns what made the evaluations."""
+    return {
+        name: _common(record.attributes.get(name, "") for record in records)
+        for name in ("engine_version", "commit")
+    }
+
+
 def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the columns of `energy.csv` that follow from the rows of the twists."""
     weights = [row["weight"] for row in rows]
@@ -173,12 +193,12 @@ def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> d
     }
     energies = [row["energy_ha_per_cell"] for row in rows]
     return {
-        **{k: sections[k] for k in ("material", "method", "n_atoms", "n_cells", "seed")},
+        **{k: sections[k] for k in (*COUNTS, "material", "method", "seed")},
         "n_twists": len(rows),
         **{f"{name}_ha_per_cell": value for name, value in mean.items()},
         "error_ha_per_cell": weighted_error([row["error_ha_per_cell"] for row in rows], weights),
         "twist_spread_ha_per_cell": spread(energies, weights),
-        **_literature(sections.get("literature"), sections["n_atoms"], mean["energy"]),
+        **_literature(sections.get("literature"), sections, mean["energy"]),
         "variance_ha2": weighted_mean([row["variance_ha2"] for row in rows], weights),
         "tau_steps": max(row["tau_steps"] for row in rows),
         "samples": sum(row["samples"] for row in rows),
@@ -189,6 +209,28 @@ def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> d
         **{name: _words(row[name] for row in rows) for name in ("job_ids", "hosts")},
         "device": _common(row["device"] for row in rows),
     }
+
+
+def corrections(
+    records: Sequence[hdf5.Record], rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]
+) -> dict[str, float]:
+    """Returns the finite-size columns that the evaluations allow."""
+    weights, cells = [row["weight"] for row in rows], sections["n_cells"]
+    found, facts = {}, records[0].attributes
+    if facts.get("mean_field_zone_ha") is not None:
+        used = weighted_mean([record.attributes["mean_field_ha"] for record in records], weights)
+        found["twist_correction"] = (facts["mean_field_zone_ha"] - used) / cells
+    measured = combine([unpack(record.data) for record in records], weights)
+    if "structure_factor" in measured:
+        factor = measured["structure_factor"]
+        s = small_wave_limit(factor.axes["wavevector"][0], factor.value, factor.error)
+        electrons = sections["n_electrons"] * cells
+        terms = {"potential": potential_correction(s, electrons, facts["volume_bohr3"])}
+        terms |= {"kinetic": kinetic_correction(s)} if not sections["n_atoms"] else {}
+        for name, term in terms.items():
+            found[f"{name}_correction"] = term.value / cells
+            found[f"{name}_correction_error"] = term.error / cells
+    return {f"{name}_ha_per_cell": value for name, value in found.items()}
 
 
 def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float:
@@ -279,10 +321,13 @@ def _compile_times(
     }
 
 
-def _literature(entry: Mapping[str, Any] | None, n_atoms: int, energy: float) -> dict[str, Any]:
+def _literature(
+    entry: Mapping[str, Any] | None, sections: Mapping[str, Any], energy: float
+) -> dict[str, Any]:
     if entry is None:
         return {}
-    factor = n_atoms if entry["unit"] == "ha_per_atom" else 1
+    counted = {"ha_per_atom": "n_atoms", "ha_per_electron": "n_electrons"}.get(entry["unit"])
+    factor = sections[counted] if counted else 1
     error = entry.get("uncertainty")
     return {
         "literature_ha_per_cell": factor * entry["value"],

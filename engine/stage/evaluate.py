@@ -6,20 +6,24 @@ Only these numbers are results.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from engine import __version__, devices
+from engine import __version__, devices, keys
 from engine.config import EvaluateConfig, VmcConfig, parse
+from engine.estimator import make_estimators
 from engine.estimator.statistics import estimate
-from engine.io import hdf5
+from engine.io import hdf5, observables
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
 from engine.stage.job import Job, load, read_start, restored, run_facts
 from engine.stage.programs import make_measure
+from engine.types import Estimator
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +50,16 @@ def evaluate(
         system: Input system.h5.
         mean_field: Input mean-field file of the twist.
         checkpoint: Input checkpoint of the vmc stage.
-        result: Output, kind "energy": scalars with errors, hartree per simulation cell.
+        result: Output, kind "energy": scalars with errors, hartree per simulation cell, and the
+            observables asked for.
         blocks: Output, kind "blocks": numbers of every step.
         state_dir: Scratch for saved states.
     """
     before = read_start(checkpoint)
     job = load("evaluate", sections, system=system, mean_field=mean_field, start=checkpoint)
     options = parse(EvaluateConfig, sections["evaluate"], where="evaluate")
-    advance, prepare = make_measurement(job)
+    estimators = make_estimators(options, job.wavefunction, job.system)
+    advance, prepare = make_measurement(job, estimators)
     target_ha = options.target_error_ha_per_cell * job.n_cells
     plan = loop.Plan(
         job.name,
@@ -71,29 +77,33 @@ def evaluate(
         ),
         finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha,
     )
-    _, columns = loop.run(plan, restored(job, before, checkpoint))
+    empty = devices.copied({name: estimator.init() for name, estimator in estimators.items()})
+    state, columns = loop.run(plan, (*restored(job, before, checkpoint), empty))
+    accumulated = devices.fetch(state[-1])
     if devices.is_main():
-        _write(job, columns, target_ha, result=result, blocks=blocks, state_dir=state_dir)
+        found = observed(estimators, accumulated, job)
+        facts = summarise(job, columns, target_ha) | run_facts(state_dir)
+        _write(job, columns, facts, found, result=result, blocks=blocks)
     devices.wait("the outputs are written")
 
 
 def _write(
     job: Job,
     columns: dict[str, np.ndarray],
-    target_ha: float,
+    facts: dict[str, Any],
+    found: tuple[dict[str, Any], dict[str, str]],
     *,
     result: Path,
     blocks: Path,
-    state_dir: Path,
 ) -> None:
-    facts = summarise(job, columns, target_ha) | run_facts(state_dir)
+    data, units = found
     _warn(job, facts)
     write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
     hdf5.write(
         result,
         "energy",
-        {"energy_ha": facts["energy_ha"], "error_ha": facts["error_ha"]},
-        units={"energy_ha": "hartree", "error_ha": "hartree"},
+        data | {"energy_ha": facts["energy_ha"], "error_ha": facts["error_ha"]},
+        units=units | {"energy_ha": "hartree", "error_ha": "hartree"},
         fingerprint=job.fingerprint,
         attributes=facts,
     )
@@ -106,23 +116,45 @@ def _write(
     )
 
 
-def make_measurement(job: Job):
-    """Builds (advance, prepare) over states (params, sampler state)."""
+def make_measurement(job: Job, estimators: Mapping[str, Estimator]):
+    """Builds (advance, prepare) over states (params, sampler state, estimators' states)."""
     equilibrate, measure = make_measure(job, "evaluate")
+    updates = {name: jax.jit(estimator.update) for name, estimator in estimators.items()}
     streams = max(s for s in range(1, min(MAX_STREAMS, job.walkers) + 1) if job.walkers % s == 0)
 
     def prepare(state):
-        params, sampler = state
-        return params, equilibrate(params, sampler)
+        params, sampler, accumulated = state
+        return params, equilibrate(params, sampler), accumulated
 
     def advance(state, step):
-        params, sampler = state
+        params, sampler, accumulated = state
         sampler, energy, row = measure(params, sampler, step, 0.0)
-        return (params, sampler), row | {
+        accumulated = {
+            name: update(
+                accumulated[name],
+                params,
+                sampler.walkers,
+                job.system,
+                job.reference,
+                keys.stream(job.key, f"evaluate-{name}", step),
+            )
+            for name, update in updates.items()
+        }
+        return (params, sampler, accumulated), row | {
             "streams_ha": energy.real.reshape(streams, -1).mean(axis=1)
         }
 
     return advance, prepare
+
+
+def observed(
+    estimators: Mapping[str, Estimator], states: Mapping[str, Any], job: Job
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Returns the datasets of all observables and their units."""
+    found: dict[str, observables.Observable] = {}
+    for name, estimator in estimators.items():
+        found |= estimator.finish(states[name], job.system)
+    return observables.pack(found)
 
 
 def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dict[str, Any]:
@@ -153,6 +185,8 @@ def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dic
         "converged": bool(energy.error <= target_ha),
         "target_error_ha": target_ha,
         "mean_field_ha": job.mean_field_ha,
+        "mean_field_zone_ha": job.mean_field_zone_ha,
+        "volume_bohr3": float(job.system.cell.volume) if job.system.cell.periodic else None,
         "n_cells": job.n_cells,
         "twist": [float(x) for x in np.asarray(job.system.twist)],
         "seed": job.sections["seed"],

@@ -43,6 +43,7 @@ class Job:
         reference: Occupied orbitals in the network's precision.
         n_cells: Primitive cells in the simulation cell.
         mean_field_ha: Mean-field energy of the simulation cell, hartree.
+        mean_field_zone_ha: Its average over all twists, where the mean field knows it.
         wavefunction: The method's ansatz.
         slater: The bare mean-field determinant.
         sampler: Metropolis.
@@ -57,6 +58,7 @@ class Job:
     reference: Reference
     n_cells: int
     mean_field_ha: float
+    mean_field_zone_ha: float | None
     wavefunction: Wavefunction
     slater: Wavefunction
     sampler: Sampler
@@ -121,6 +123,7 @@ def load(
         reference=devices.copied(reference),
         n_cells=file.n_cells,
         mean_field_ha=scf.simulation_energy,
+        mean_field_zone_ha=None if scf.zone is None else scf.n_cells * scf.zone,
         wavefunction=make_wavefunction(ansatz, here, reference, **make),
         slater=make_wavefunction(
             dataclasses.replace(ansatz, name="slater"), here, reference, **make

@@ -12,6 +12,7 @@ from engine.config import MeanFieldConfig, fingerprint, parse
 from engine.errors import DataError
 from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile, read_system
+from engine.mean_field import oscillator, plane_waves
 from engine.stage import runtime
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
 
     Args:
         sections: "material" (name), "mean_field" (section), "twist" ({"index", "frac"}),
-            "charge" and "spin" of the simulation cell.
+            "charge" and "spin" of the simulation cell, "positrons" where there are some.
         system: The system file to read.
         mean_field: The file to write.
 
@@ -33,36 +34,64 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
         ConfigError: A basis, functional or twist that cannot be computed.
         NotConvergedError: The iteration did not converge.
     """
-    # Imported here: PySCF takes seconds, and nothing else of the engine needs it.
-    from engine.mean_field.pyscf_solver import solve
-
     where = f"material {sections.get('material', '?')}, section 'mean_field'"
     options = parse(MeanFieldConfig, sections["mean_field"], where=where)
     runtime.configure()
     file = read_system(system)
-    n_up, n_down = _electrons(file, sections, system)
+    _check_electrons(file, sections, system)
+    n_up, n_down = _counts(file)
     frac = sections["twist"]["frac"]
     log.info(
-        "%s/%s of %d + %d electrons, %d primitive cells, twist %s",
-        options.method,
-        options.basis,
+        "%s of %d + %d electrons, %d primitive cells, twist %s",
+        options.method
+        if options.method in ("plane-waves", "oscillator")
+        else f"{options.method}/{options.basis}",
         n_up,
         n_down,
         file.n_cells,
         list(frac),
     )
-    result = solve(file.primitive, file.supercell, n_up, n_down, sections["charge"], frac, options)
+    result = _solve(file, sections, frac, options)
     result = dataclasses.replace(result, system_fingerprint=file.fingerprint)
     log.info("energy %.8f hartree per primitive cell, gap %.4f hartree", result.total, result.gap)
     write_mean_field(mean_field, result, fingerprint(dict(sections), [file.fingerprint]))
     return result
 
 
-def _electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) -> tuple[int, int]:
-    """Returns the electron counts of the file, which must be those of charge and spin."""
+def _solve(
+    file: SystemFile, sections: Mapping[str, Any], frac: Any, options: MeanFieldConfig
+) -> MeanField:
+    """Returns what the producer for this kind of matter makes."""
+    if options.method == oscillator.METHOD:
+        return oscillator.solve()
+    n_up, n_down = _counts(file)
+    if options.method == "plane-waves":
+        return plane_waves.solve(file.primitive.lattice, n_up, n_down, frac, options)
+    # Imported here: PySCF takes seconds, and nothing else of the engine needs it.
+    from engine.mean_field import pyscf_solver
+
+    return pyscf_solver.solve(
+        file.primitive,
+        file.supercell,
+        n_up,
+        n_down,
+        sections["charge"],
+        frac,
+        options,
+        sections.get("positrons", 0),
+    )
+
+
+def _counts(file: SystemFile) -> tuple[int, int]:
     counts = {species.name: species.count for species in file.system.species}
-    n_up, n_down = counts.get("up", 0), counts.get("down", 0)
-    total = round(float(file.system.charges.sum())) - sections["charge"]
+    return counts.get("up", 0), counts.get("down", 0)
+
+
+def _check_electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) -> None:
+    """Refuses a file whose electrons are not those of charge and spin."""
+    n_up, n_down = _counts(file)
+    positive = round(float(file.system.charges.sum())) + file.primitive.background * file.n_cells
+    total = positive + sections.get("positrons", 0) - sections["charge"]
     if (n_up + n_down, n_up - n_down) != (total, sections["spin"]):
         raise DataError(
             f"{n_up} spin-up and {n_down} spin-down electrons",
@@ -70,4 +99,3 @@ def _electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) -> tup
             expected=f"{total} electrons with spin {sections['spin']}",
             remedy="run the structure stage again",
         )
-    return n_up, n_down

@@ -14,10 +14,11 @@ from engine import config
 from engine.io.structure import write_extxyz
 from engine.io.system import write_system
 from engine.system.material import check_material, electron_counts
+from engine.system.supercell import n_cells
 
 log = logging.getLogger(__name__)
 
-SECTIONS = ("structure", "supercell", "charge", "spin")
+SECTIONS = ("structure", "supercell", "charge", "spin", "positrons")
 """The keys of a material that this stage depends on."""
 
 
@@ -39,19 +40,22 @@ def structure(sections: Mapping[str, Any], *, system: str | Path, structure: str
     chosen = {name: sections[name] for name in SECTIONS if name in sections}
     material = config.parse(config.MaterialConfig, chosen, where=where)
     primitive, simulation, S = check_material(material, where=where, folder=folder)
-    n_up, n_down = electron_counts(simulation, material.charge, material.spin, where=where)
+    n_up, n_down = electron_counts(
+        simulation, material.charge, material.total_spin, material.positrons, where=where
+    )
     fingerprint = config.fingerprint(
         {"material": sections["material"], **chosen}, _file_digests(material, folder)
     )
     write_extxyz(structure, simulation)
-    write_system(system, simulation, S, primitive, n_up, n_down, fingerprint)
+    write_system(system, simulation, S, primitive, n_up, n_down, fingerprint, material.positrons)
     log.info(
-        "%s: %d atoms in the primitive cell, %d cells, %d + %d electrons%s",
+        "%s: %d atoms in the primitive cell, %d cells, %d + %d electrons%s%s",
         sections["material"],
         primitive.n_atoms,
-        simulation.n_atoms // primitive.n_atoms,
+        n_cells(S),
         n_up,
         n_down,
+        f", {material.positrons} positrons" if material.positrons else "",
         f", volume {abs(np.linalg.det(simulation.lattice)):.6g} bohr^3"
         if simulation.periodic
         else ", open boundaries",

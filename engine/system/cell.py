@@ -39,6 +39,11 @@ class Cell:
         """Cell volume, bohr^3."""
         return jnp.abs(jnp.linalg.det(self.lattice))
 
+    @property
+    def extent(self) -> Array | float:
+        """V^(1/3), bohr; infinite in an open cell."""
+        return jnp.cbrt(self.volume) if self.periodic else jnp.inf
+
     def fractional(self, r: Array) -> Array:
         """Returns fractional coordinates of Cartesian `r` (..., 3)."""
         return r @ jnp.linalg.inv(self.lattice).astype(r.dtype)

@@ -39,11 +39,14 @@ class Geometry:
         symbols: Chemical symbols of the A atoms.
         positions: (A, 3) Cartesian positions, bohr.
         lattice: (3, 3) lattice vectors as rows, bohr; None in open boundary conditions.
+        background: Charge of a uniform background that makes the cell neutral beside nuclei and
+            electrons, e: the number of electrons of an electron gas.
     """
 
     symbols: tuple[str, ...]
     positions: np.ndarray
     lattice: np.ndarray | None = None
+    background: int = 0
 
     @property
     def periodic(self) -> bool:
@@ -65,11 +68,9 @@ def validated(geometry: Geometry, *, where: str) -> Geometry:
     """Returns `geometry` if it can be computed.
 
     Raises:
-        ConfigError: No atoms, an unknown element, positions that are no numbers, a lattice
+        ConfigError: An unknown element, positions that are no numbers, a lattice
             without volume, or atoms on top of each other.
     """
-    if not geometry.symbols:
-        raise ConfigError("there are no atoms", where=where, expected="at least one atom")
     for symbol in geometry.symbols:
         if symbol not in ELEMENTS:
             raise ConfigError(
@@ -84,9 +85,10 @@ def validated(geometry: Geometry, *, where: str) -> Geometry:
             where=where,
             expected="three finite coordinates per atom",
         )
-    if geometry.periodic:
+    if geometry.periodic and geometry.symbols:
         _check_lattice(geometry.lattice, where)
-    _check_distances(geometry, where)
+    if geometry.symbols:
+        _check_distances(geometry, where)
     return geometry
 
 

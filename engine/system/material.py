@@ -39,23 +39,39 @@ def check_material(
             remedy="delete the key, or give the structure a lattice",
         )
     simulation = expand(primitive, S)
-    electron_counts(simulation, material.charge, material.spin, where=where)
+    _check_matter(simulation, material.positrons, where)
+    electron_counts(
+        simulation, material.charge, material.total_spin, material.positrons, where=where
+    )
     return primitive, simulation, S
 
 
-def electron_counts(simulation: Geometry, charge: int, spin: int, *, where: str) -> tuple[int, int]:
+def _check_matter(simulation: Geometry, positrons: int, where: str) -> None:
+    """Refuses a cell without anything positive in it."""
+    if not simulation.symbols and not simulation.background and not positrons:
+        raise ConfigError(
+            "there are no atoms",
+            where=f"{where}, key 'structure'",
+            expected="at least one atom, or positrons",
+        )
+
+
+def electron_counts(
+    simulation: Geometry, charge: int, spin: int, positrons: int = 0, *, where: str
+) -> tuple[int, int]:
     """Returns (N_up, N_down) of the simulation cell.
 
     Args:
         simulation: The simulation cell.
         charge: Its net charge, e.
-        spin: N_up - N_down.
+        spin: N_up - N_down of the electrons.
+        positrons: Positrons beside them.
         where: The material's file, for error messages.
 
     Raises:
         ConfigError: A charged crystal, no electrons, or a spin they cannot have.
     """
-    nuclear = int(simulation.charges.sum())
+    nuclear = int(simulation.charges.sum()) + simulation.background + positrons
     count = nuclear - charge
     at = f"{where}, key 'charge'"
     if simulation.periodic and charge:
@@ -69,7 +85,7 @@ def electron_counts(simulation: Geometry, charge: int, spin: int, *, where: str)
         raise ConfigError(
             f"charge {charge} leaves {count} electrons",
             where=at,
-            expected=f"a charge below {nuclear}, the sum of nuclear charges",
+            expected=f"a charge below {nuclear}, the sum of positive charges",
         )
     if spin < 0 or spin > count or (count - spin) % 2:
         parity = "even" if count % 2 == 0 else "odd"

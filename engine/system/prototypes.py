@@ -13,6 +13,7 @@ from ase.collections import g2
 from engine import config
 from engine.errors import ConfigError
 from engine.io.structure import read_structure
+from engine.system.electron_gas import electron_gas
 from engine.system.geometry import Geometry, suggestion, validated
 from engine.units import LENGTH_UNITS
 
@@ -54,6 +55,7 @@ def build(structure: config.Structure, *, where: str, folder: Path) -> Geometry:
         config.MoleculeStructure: _molecule,
         config.AtomsStructure: _atoms,
         config.ChainStructure: _chain,
+        config.ElectronGasStructure: electron_gas,
     }
     if isinstance(structure, config.FileStructure):
         path = Path(folder) / structure.path

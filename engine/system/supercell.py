@@ -88,7 +88,8 @@ def expand(geometry: Geometry, S: np.ndarray) -> Geometry:
         return geometry
     shifts = translations(S) @ geometry.lattice
     positions = (shifts[:, None] + geometry.positions[None]).reshape(-1, 3)
-    return Geometry(geometry.symbols * n_cells(S), positions, S @ geometry.lattice)
+    background = geometry.background * n_cells(S)
+    return Geometry(geometry.symbols * n_cells(S), positions, S @ geometry.lattice, background)
 
 
 def folded_kpoints(S: np.ndarray) -> np.ndarray:

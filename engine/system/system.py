@@ -79,6 +79,33 @@ class System:
         """(3,) twist in Cartesian coordinates, 1/bohr."""
         return self.twist @ self.cell.reciprocal
 
+    @property
+    def spacing(self) -> Array | float:
+        """rs of a cell without nuclei, bohr: the length its particles live on. Else 1."""
+        if self.symbols or not self.cell.periodic or not self.n_particles:
+            return 1.0
+        return jnp.cbrt(3 * self.cell.volume / (4 * jnp.pi * self.n_particles))
+
+    @property
+    def self_bound(self) -> bool:
+        """Whether nothing but their own attraction holds the particles: positronium."""
+        charges = {s.charge > 0 for s in self.species}
+        return not self.cell.periodic and not self.symbols and len(charges) == 2
+
+    def settle(self, walkers: Array) -> Array:
+        """Returns walkers (..., n, 3) at an equivalent place: in the cell, or about the origin.
+
+        Self-bound particles have their centre of mass there; it is free to move otherwise.
+        """
+        if self.self_bound:
+            return walkers - self.centre_of_mass(walkers)
+        return self.cell.wrap(walkers)
+
+    def centre_of_mass(self, walkers: Array) -> Array:
+        """Returns (..., 1, 3), bohr."""
+        weights = jnp.asarray(self.particle_masses / self.particle_masses.sum(), walkers.dtype)
+        return jnp.sum(weights[:, None] * walkers, axis=-2, keepdims=True)
+
     def with_twist(self, twist) -> System:
         """Returns the same system at another twist (fractions of the reciprocal vectors)."""
         return dataclasses.replace(self, twist=jnp.asarray(twist, self.positions.dtype))

@@ -163,14 +163,19 @@ def _operations(symmetry: str, geometry: Geometry, where: str) -> np.ndarray:
 
 
 def _rotations(geometry: Geometry, where: str) -> np.ndarray:
-    """Returns the space group's rotations (M, 3, 3) in fractional coordinates of the cell."""
-    frac = geometry.positions @ np.linalg.inv(geometry.lattice)
+    """Returns the space group's rotations (M, 3, 3) in fractional coordinates of the cell.
+
+    Without nuclei they are those of the lattice.
+    """
+    frac, kinds = geometry.positions @ np.linalg.inv(geometry.lattice), geometry.charges
+    if not geometry.symbols:
+        frac, kinds = np.zeros((1, 3)), np.ones(1, int)
     reason = "no symmetry found"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # about spglib's own error handling
         try:
             found = spglib.get_symmetry_dataset(
-                (geometry.lattice, frac, geometry.charges), symprec=TOLERANCE_BOHR
+                (geometry.lattice, frac, kinds), symprec=TOLERANCE_BOHR
             )
         except spglib.SpglibError as error:
             found, reason = None, str(error)

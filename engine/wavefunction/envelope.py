@@ -21,6 +21,8 @@ EXPONENTS = 4
 """Exponentials per nucleus."""
 WIDEST = 0.7
 """Initial smallest exponent, 1/bohr."""
+SELF_BOUND = 0.4
+"""Positronium is larger than an atom: its exponents start at this share of those."""
 
 
 def initial_exponents(charges: Array, dtype) -> Array:
@@ -47,7 +49,8 @@ class Decay(nn.Module):
         """
         shape = (centres(system).shape[0], EXPONENTS)
         charges = system.charges if system.charges.shape[0] else jnp.ones(1)
-        sigma = self.param("sigma", lambda _: initial_exponents(charges, self.dtype))
+        scale = SELF_BOUND if system.self_bound else 1.0
+        sigma = self.param("sigma", lambda _: scale * initial_exponents(charges, self.dtype))
         _, distance = centre_distances(walker, system)
         exponent = -jnp.abs(jnp.broadcast_to(distance[..., None], (len(walker), *shape)) * sigma)
         exponent = exponent.reshape(len(walker), -1)

@@ -45,6 +45,7 @@ def centres(system: System) -> Array:
     """Returns the (A, 3) points orbitals are centred at, bohr.
 
     These are the nuclei; without nuclei the origin of an open cell, nothing in a periodic one.
+    Of self-bound particles (positronium) it is their centre of mass; the origin stands for it.
     """
     if system.positions.shape[0] or system.cell.periodic:
         return system.positions
@@ -52,10 +53,14 @@ def centres(system: System) -> Array:
 
 
 def centre_distances(walker: Array, system: System) -> tuple[Array, Array]:
-    """Returns (n, A, 3 or 6) vectors from the centres and (n, A) distances, bohr."""
-    points = centres(system).astype(walker.dtype)
+    """Returns (n, A, 3 or 6) vectors from the centres and (n, A) distances, bohr.
+
+    There is nothing at the centre of mass of self-bound particles: the distance is sqrt(1 + d^2).
+    """
+    own = system.self_bound
+    points = system.centre_of_mass(walker) if own else centres(system).astype(walker.dtype)
     vectors, squared = separation(walker[:, None] - points, system.cell)
-    return vectors, length(squared)
+    return vectors, length(squared + 1.0 if own else squared)
 
 
 def length(squared: Array) -> Array:

@@ -13,6 +13,7 @@ from engine.stage import show
 from engine.stage.aggregate import (
     ENERGY_COLUMNS,
     TWIST_COLUMNS,
+    _literature,
     collect,
     spread,
     twist_average,
@@ -30,6 +31,7 @@ SECTIONS = {
     "method": "net",
     "seed": 5,
     "n_atoms": 2,
+    "n_electrons": 2.0,
     "n_cells": 2,
     "twists": TWISTS,
     "literature": {
@@ -311,3 +313,13 @@ def test_a_campaign_shows_what_there_is_and_names_what_is_missing(averaged, caps
     (folder / "results/chain/net/energy.csv").unlink()
     show.main(["--campaign", "mine.yaml", "--root", str(folder)])
     assert lines_of(capsys)[-1] == "missing: chain/net, chain/other"
+
+
+@pytest.mark.parametrize("unit, factor", [("ha_per_electron", 3), ("ha_per_atom", 2)])
+def test_literature_is_counted_per_what_its_unit_says(unit, factor):
+    entry = {"value": -0.5, "unit": unit, "source": "a paper", "uncertainty": 0.1}
+    sections = {"n_atoms": 2, "n_electrons": 3.0}
+    columns = _literature(entry, sections, -1.0)
+    assert columns["literature_ha_per_cell"] == -0.5 * factor
+    assert columns["literature_error_ha_per_cell"] == pytest.approx(0.1 * factor)
+    assert columns["difference_ha_per_cell"] == -1.0 + 0.5 * factor

@@ -87,3 +87,23 @@ def test_no_nuclei_and_positrons():
     walkers = initial_walkers(jax.random.key(1), gas, 16, jnp.float32)
     assert walkers.shape == (16, 3, 3) and walkers.dtype == jnp.float32
     assert float(walkers.min()) >= 0 and float(walkers.max()) < 3
+
+
+def test_a_flat_density_does_not_widen_the_moves_beyond_the_cell():
+    gas = System(
+        Cell(2.5 * jnp.eye(3), True),
+        jnp.zeros((0, 3)),
+        jnp.zeros(0),
+        jnp.zeros(3),
+        (),
+        electrons(1, 1),
+    )
+    sampler = make_metropolis(SamplerConfig(moves=1, width_bohr=0.5))
+    walkers = initial_walkers(jax.random.key(1), gas, 4, jnp.float32)
+    state = sampler.init(walkers, gas)
+    rs = (3 * 2.5**3 / (8 * np.pi)) ** (1 / 3)
+    assert state.width == pytest.approx(0.5 * rs, rel=1e-6)
+    for step in range(20):
+        flat = lambda r: jnp.zeros(len(r))
+        state, _ = sampler.step(jax.random.key(step), flat, state, gas, 1.0)
+    assert state.width == pytest.approx(2.5, rel=1e-6)

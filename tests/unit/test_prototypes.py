@@ -346,7 +346,6 @@ def test_bad_coordinates():
         positions_bohr=[[0, 0, 0]],
         lattice_bohr=[[1, 0, 0]],
     )
-    refuse("there are no atoms", kind="atoms", species=[], positions_bohr=[])
 
 
 def test_bad_lattices():

@@ -148,6 +148,14 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "lih-cell-twists": (2, 1, (2, 2), [1 / 8, 4 / 8, 3 / 8]),
     "diamond": (2, 1, (6, 6), [1]),
     "graphene": (2, 1, (6, 6), [1]),
+    "positronium": (0, 1, (1, 0), [1]),
+    "positronium-ion": (0, 1, (1, 1), [1]),
+    "dipositronium": (0, 1, (1, 1), [1]),
+    "psh": (1, 1, (1, 1), [1]),
+    "lih-positron": (2, 1, (2, 2), [1]),
+    "electron-gas-2": (0, 1, (1, 1), [1]),
+    "electron-gas-7-polarised": (0, 1, (7, 0), [1]),
+    "electron-gas-14": (0, 1, (7, 7), [1]),
 }
 LITERATURE = {
     "h-atom": -0.5,
@@ -163,6 +171,14 @@ LITERATURE = {
     "lih-cell-twists": None,
     "diamond": -75.4009,
     "graphene": -76.035,
+    "positronium": -0.25,
+    "positronium-ion": -0.26200507023,
+    "dipositronium": -0.516004,
+    "psh": -0.789196740,
+    "lih-positron": -8.10778,
+    "electron-gas-2": -0.708241,
+    "electron-gas-7-polarised": None,
+    "electron-gas-14": None,
 }
 
 
@@ -173,15 +189,17 @@ def test_shipped_material(name):
     primitive, simulation, S = check_material(material, where=path.name, folder=MATERIALS)
     atoms, cells, electrons, weights = EXPECTED[name]
     assert primitive.n_atoms == atoms and simulation.n_atoms == atoms * cells
-    assert electron_counts(simulation, material.charge, material.spin, where=path.name) == electrons
+    particles = (material.charge, material.total_spin, material.positrons)
+    assert electron_counts(simulation, *particles, where=path.name) == electrons
     twists = enumerate_twists(material.twists, simulation, where=path.name)
     assert [t.weight for t in twists] == pytest.approx(weights, abs=1e-15)
     assert material.description
     value = material.literature and material.literature.value
     assert value == LITERATURE[name]
     if material.literature:
-        per_atom = "chain" in name
-        assert material.literature.unit == ("ha_per_atom" if per_atom else "ha_per_cell")
+        units = {"chain": "ha_per_atom", "electron-gas": "ha_per_electron"}
+        expected = [unit for part, unit in units.items() if part in name] or ["ha_per_cell"]
+        assert [material.literature.unit] == expected
 
 
 def test_no_shipped_material_is_untested():

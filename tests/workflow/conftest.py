@@ -79,7 +79,9 @@ RULES = {
     "drawing the training": "training_figure",
     "drawing the energy": "twist_figure",
     "drawing the comparison": "literature_figure",
+    "drawing the observables": "observables_figure",
     "collecting": "tables",
+    "taking differences": "contrasts",
     "writing the report": "report",
 }
 """Messages of the rules, which a dry run prints instead of their names."""

@@ -47,8 +47,32 @@ rule tables:
         "../scripts/tables.py"
 
 
+rule contrasts:
+    input:
+        energies="results/tables/energies.csv",
+    output:
+        contrasts=report(
+            "results/tables/contrasts.csv",
+            category="Tables",
+            labels={"table": "contrasts"},
+        ),
+    log:
+        "logs/contrasts.log",
+    benchmark:
+        "logs/contrasts.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        contrasts=contrast_sections,
+    message:
+        "taking differences of energies"
+    script:
+        "../scripts/contrasts.py"
+
+
 rule report:
     input:
+        contrasts=contrast_table,
         energies="results/tables/energies.csv",
         twists="results/tables/twists.csv",
         figures=campaign_figures,

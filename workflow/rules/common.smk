@@ -79,12 +79,14 @@ def per_run(pattern, runs=RUNS):
 
 
 def figures_of(runs):
-    """Returns the figures of runs: training curves, and twists where there are several."""
+    """Returns the figures of runs: training, twists where there are several, observables."""
     trained = [run for run in runs if CAMPAIGN.method(*run).vmc.steps > 0]
     twisted = [run for run in runs if len(twists_of(run[0])) > 1]
+    measured = [run for run in runs if CAMPAIGN.method(*run).evaluate.observables]
     return [
         *per_run("results/figures/{material}/{method}/training.svg", trained),
         *per_run("results/figures/{material}/{method}/twists.svg", twisted),
+        *per_run("results/figures/{material}/{method}/observables.svg", measured),
     ]
 
 
@@ -122,6 +124,16 @@ def every(pattern):
         return sorted(set(per_twist(pattern, RUNS)))
 
     return resolve
+
+
+def contrast_sections(wildcards):
+    """Returns the contrasts of the campaign."""
+    return list(CAMPAIGN.contrasts)
+
+
+def contrast_table(wildcards):
+    """Returns the table of differences, where the campaign asks for some."""
+    return ["results/tables/contrasts.csv"] if CAMPAIGN.contrasts else []
 
 
 def campaign_figures(wildcards):

@@ -48,6 +48,29 @@ rule twist_figure:
         "../scripts/twist_figure.py"
 
 
+rule observables_figure:
+    input:
+        results=all_twists("evaluate/result.h5"),
+        twists="results/{material}/{method}/twists.csv",
+    output:
+        svg=report(
+            "results/figures/{material}/{method}/observables.svg",
+            category="Figures",
+            labels={"material": "{material}", "method": "{method}", "figure": "observables"},
+        ),
+        png="results/figures/{material}/{method}/observables.png",
+    log:
+        "logs/figures/{material}/{method}/observables.log",
+    benchmark:
+        "logs/figures/{material}/{method}/observables.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    message:
+        "{wildcards.material} {wildcards.method}: drawing the observables"
+    script:
+        "../scripts/observables_figure.py"
+
+
 rule literature_figure:
     input:
         energies="results/tables/energies.csv",

@@ -20,6 +20,8 @@ CAPTIONS = {
     "diamond is the evaluation with frozen parameters, which is the result. Below: distance of "
     "each twist to its own result, linear up to 1 mHa and logarithmic beyond.",
     "twists": "Energy over the zone of boundary phases, its weighted average and error.",
+    "observables": "What the evaluation measured beside the energy, averaged over the twists, with "
+    "one standard error. Spherical averages are about the first nucleus.",
     "literature": "Difference to the literature per atom, with its error; grey where the "
     "published value has an uncertainty that can be seen.",
 }
@@ -36,6 +38,7 @@ class Content:
         twists: Rows of `twists.csv`.
         runs: Per run: material, method, and the configuration of both.
         figures: SVG files, `.../<material>/<method>/<figure>.svg` or `.../literature.svg`.
+        contrasts: Rows of `contrasts.csv`.
     """
 
     title: str
@@ -43,6 +46,7 @@ class Content:
     twists: Sequence[Mapping[str, Any]]
     runs: Sequence[Mapping[str, Any]]
     figures: Sequence[str]
+    contrasts: Sequence[Mapping[str, Any]] = ()
 
 
 def render(content: Content, *, template: str | Path, target: str | Path) -> None:
@@ -66,6 +70,10 @@ def render(content: Content, *, template: str | Path, target: str | Path) -> Non
                 "sigma": sigma(row),
             }
             for row in content.energies
+        ],
+        contrasts=[
+            dict(row) | {"text": compact(row["value_ha"], row["error_ha"])}
+            for row in content.contrasts
         ],
         overview=[image(path) for path in content.figures if Path(path).stem == "literature"],
         sections=[_section(content, row) for row in content.energies],

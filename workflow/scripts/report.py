@@ -14,5 +14,6 @@ content = Content(
     twists=table.read(snakemake.input.twists),
     runs=snakemake.params.runs,
     figures=list(snakemake.input.figures),
+    contrasts=[row for path in snakemake.input.contrasts for row in table.read(path)],
 )
 render(content, template=snakemake.input.template, target=snakemake.output.report)

@@ -43,6 +43,7 @@ METHOD_TABLES = {
     "vmc": config.VmcConfig,
     "evaluate": config.EvaluateConfig,
     "campaign": CampaignConfig,
+    "contrast": config.ContrastConfig,
 }
 PAGES = {"materials": MATERIAL_TABLES, "methods": METHOD_TABLES}
 """Folder -> tables of its README."""

@@ -17,13 +17,15 @@ LINEAR_MHA = 2.0
 def literature_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Draws energy minus literature per atom, one line for each material and method.
 
+    Without atoms the difference is per electron.
+
     Args:
         rows: The rows of `energies.csv`; those without literature value are left out.
     """
     rows = [row for row in rows if row.get("difference_ha_per_cell") is not None]
     figure, ax = style.axes(1.1 + ROW_INCH * max(len(rows), 2))
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    scale = [1e3 / row["n_atoms"] for row in rows]
+    scale = [1e3 / (row["n_atoms"] or row["n_electrons"]) for row in rows]
     for y, (row, factor) in enumerate(zip(rows, scale, strict=True)):
         _interval(ax, row, factor, y)
         colour = style.CYCLE[methods.index(row["method"]) % len(style.CYCLE)]
@@ -47,7 +49,7 @@ def literature_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     ax.set_xlim(1.3 * min(low, -LINEAR_MHA / 10), 1.3 * max(high, LINEAR_MHA / 10))
     ax.set_yticks(range(len(rows)), [f"{row['material']}  {row['method']}" for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlabel("energy - literature (millihartree / atom)")
+    ax.set_xlabel("energy - literature (millihartree / atom, or electron of a gas)")
     ax.grid(axis="x", color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)
     return figure

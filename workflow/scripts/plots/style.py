@@ -68,6 +68,15 @@ def panels() -> tuple[Figure, tuple[Axes, Axes]]:
     )
 
 
+def stack(count: int) -> tuple[Figure, Sequence[Axes]]:
+    """Returns `count` panels of their own axes, one below the other."""
+    plt.rcParams.update(SETTINGS)
+    figure, axes = plt.subplots(
+        count, 1, figsize=(WIDTH_INCH, 2.6 * count), squeeze=False, layout="constrained"
+    )
+    return figure, axes[:, 0]
+
+
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
     """Puts the legend under the axes, where it covers no data."""
     entries = [entry for ax in axes for entry in zip(*ax.get_legend_handles_labels(), strict=True)]

@@ -1,0 +1,69 @@
+"""Pair correlation functions of a periodic cell, per pair of species.
+
+    g_ab(r) = V / (N_a N_b) < sum_{i in a, j in b, j != i} delta(r - |r_i - r_j|) > / (4 pi r^2)
+
+in bins up to half the shortest lattice vector. Far apart it approaches 1, or (N - 1)/N for a
+species with itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+
+from engine.config import EvaluateConfig
+from engine.estimator import blocks
+from engine.estimator.averages import averaged
+from engine.io.observables import Observable
+from engine.system.system import System
+from engine.types import Estimator, Wavefunction
+
+NEIGHBOURS = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
+
+
+def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) -> Estimator:
+    """Returns the estimator. Bins scale with the cell."""
+    del wavefunction
+    kinds = [
+        (a, b)
+        for a, b in itertools.combinations_with_replacement(range(len(system.species)), 2)
+        if a != b or system.counts[a] > 1
+    ]
+    i, j = np.triu_indices(system.n_particles, 1)
+    species = np.repeat(np.arange(len(system.counts)), system.counts)
+    members = np.array([(species[i] == a) & (species[j] == b) for a, b in kinds], float)
+
+    def measure(params, walker, system, reference, key):
+        width = _radius(system.cell.lattice) / options.bins
+        d = system.cell.nearest_image(walker[i] - walker[j]).astype(jnp.float64)
+        images = d[:, None] + NEIGHBOURS @ system.cell.lattice
+        distance = jnp.sqrt(jnp.min(jnp.sum(images**2, axis=-1), axis=1))
+        place = jnp.floor(distance / width).astype(int)
+        inside = (place[:, None] == jnp.arange(options.bins)).astype(jnp.float64)
+        return {"pairs": members @ inside}
+
+    def describe(state, system):
+        edges = np.linspace(0, float(_radius(system.cell.lattice)), options.bins + 1)
+        shell = 4 * np.pi / 3 * np.diff(edges**3)
+        ideal = np.array([_ordered(system.counts, a, b) for a, b in kinds])
+        scale = float(system.cell.volume) / ideal[:, None] / shell
+        names = tuple(f"{system.species[a].name}-{system.species[b].name}" for a, b in kinds)
+        axes = {"radius": ((edges[1:] + edges[:-1]) / 2, "bohr")}
+        pairs = state["pairs"]
+        value, error = blocks.mean(pairs) * scale, blocks.error(pairs) * scale
+        return {"pair_correlation": Observable(value, error, "", axes, names)}
+
+    return averaged(measure, {"pairs": (len(kinds), options.bins)}, describe)
+
+
+def _ordered(counts: tuple[int, ...], a: int, b: int) -> float:
+    """Returns N_a N_b, halved for a species with itself, of which each pair is seen once."""
+    return counts[a] * counts[b] / (2 if a == b else 1)
+
+
+def _radius(lattice):
+    """Returns half the shortest lattice vector, bohr: the largest sphere without overlap."""
+    others = NEIGHBOURS[np.any(NEIGHBOURS, axis=1)] @ lattice
+    return 0.5 * jnp.sqrt(jnp.min(jnp.sum(others**2, axis=-1)))

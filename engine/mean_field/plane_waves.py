@@ -1,0 +1,194 @@
+"""Hartree-Fock of the electron gas: plane waves are its orbitals, at any twist.
+
+Under the Ewald interaction, the determinant of N_s plane waves k = G + twist per spin s has
+
+    E = sum_sk k^2/2 - (2 pi/V) sum_s sum_{k != k'} 1/|k - k'|^2 + N xi/2,
+
+with xi the energy of a charge in its own images and background. The orbitals of lowest kinetic
+energy are occupied: what symmetry and a closed shell single out.
+Source: G. F. Giuliani and G. Vignale, Quantum Theory of the Electron Liquid (2005), chapter 2.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+from scipy.special import erfc
+
+from engine.config import MeanFieldConfig
+from engine.errors import ConfigError, DataError
+from engine.io.mean_field import MeanField
+from engine.system.electron_gas import occupied, shells
+from engine.system.system import System
+from engine.types import Basis, Reference
+
+CHANNELS = {"up": 0, "down": 1}
+
+
+ZONE_GRID = 8
+"""Twists along each reciprocal vector in the average over the zone."""
+
+
+def solve(
+    lattice: np.ndarray, n_up: int, n_down: int, twist: np.ndarray, options: MeanFieldConfig
+) -> MeanField:
+    """Returns the plane-wave mean field of the simulation cell at a twist.
+
+    Args:
+        lattice: (3, 3) rows of the simulation cell, bohr.
+        n_up: Spin-up electrons.
+        n_down: Spin-down electrons.
+        twist: (3,) fractions of the reciprocal vectors.
+        options: The `mean_field` section.
+
+    Raises:
+        ConfigError: An open shell that the section does not allow.
+    """
+    twist, counts = np.asarray(twist, float), (n_up, n_down)
+    for count in counts:
+        occupied(lattice, twist, count, open_shell=options.open_shell, where="section 'mean_field'")
+    waves = np.concatenate(shells(lattice, twist, max(counts)))
+    reciprocal = 2 * np.pi * np.linalg.inv(lattice).T
+    occupation = np.array([np.arange(len(waves)) < n for n in counts], float)
+    energy = _orbital_energies((waves + twist) @ reciprocal, occupation, lattice)
+    return MeanField(
+        kpoints=(twist @ reciprocal)[None],
+        coeff=np.broadcast_to(np.eye(len(waves), dtype=complex), (2, 1, *2 * waves.shape[:1])),
+        energy=energy[:, None],
+        occupation=occupation[:, None],
+        shells=(),
+        waves=waves,
+        symbols=(),
+        positions=np.zeros((0, 3)),
+        lattice=lattice,
+        twist=twist,
+        total=total_energy(lattice, twist, counts),
+        zone=zone_average(lattice, counts),
+        nuclear=0.0,
+        gap=_gap(energy, occupation),
+        converged=True,
+        n_cells=1,
+        method="plane-waves",
+        basis=f"{len(waves)} plane waves",
+    )
+
+
+def total_energy(
+    lattice: np.ndarray, twist: np.ndarray, counts: tuple[int, ...], own: float | None = None
+) -> float:
+    """Returns the energy of the determinant of the lowest waves, hartree per cell.
+
+    Args:
+        lattice: (3, 3) rows, bohr.
+        twist: (3,) fractions of the reciprocal vectors.
+        counts: Electrons of each spin.
+        own: xi, where it is known already.
+    """
+    own = xi(lattice) if own is None else own
+    lowest = np.concatenate(shells(lattice, twist, max(counts)))[: max(counts)]
+    k = (lowest + twist) @ (2 * np.pi * np.linalg.inv(lattice).T)
+    kinetic = sum(0.5 * np.sum(k[:n] ** 2) for n in counts)
+    exchange = sum(0.5 * np.sum(_exchange(k[:n], lattice)) for n in counts)
+    return float(kinetic - exchange + 0.5 * sum(counts) * own)
+
+
+def zone_average(lattice: np.ndarray, counts: tuple[int, ...]) -> float:
+    """Returns the energy averaged over a dense grid of twists, electrons fixed at each of them.
+
+    Half of the grid suffices: E(-twist) = E(twist).
+    """
+    axis, own = (np.arange(ZONE_GRID) + 0.5) / ZONE_GRID - 0.5, xi(lattice)
+    grid = itertools.product(axis[axis > 0], axis, axis)
+    return float(np.mean([total_energy(lattice, np.array(t), counts, own) for t in grid]))
+
+
+def _exchange(k: np.ndarray, lattice: np.ndarray) -> np.ndarray:
+    """Returns (n, n) matrix elements 4 pi / (V |k - k'|^2), zero on the diagonal."""
+    square = np.sum((k[:, None] - k) ** 2, axis=-1)
+    np.fill_diagonal(square, np.inf)
+    return 4 * np.pi / abs(np.linalg.det(lattice)) / square
+
+
+def _orbital_energies(k: np.ndarray, occupation: np.ndarray, lattice: np.ndarray) -> np.ndarray:
+    """Returns (2, G): k^2/2 - sum_{occupied k'} 4 pi / (V |k - k'|^2) + xi/2, hartree."""
+    exchange = occupation @ _exchange(k, lattice)
+    return 0.5 * np.sum(k**2, axis=-1) - exchange + 0.5 * xi(lattice)
+
+
+def _gap(energy: np.ndarray, occupation: np.ndarray) -> float:
+    """Returns the smallest difference of an empty and a filled level of one spin, hartree."""
+    pairs = [(e[o == 0], e[o > 0]) for e, o in zip(energy, occupation, strict=True) if o.any()]
+    return float(min(empty.min() - filled.max() for empty, filled in pairs))
+
+
+def xi(lattice: np.ndarray) -> float:
+    """Returns lim_{r->0} [v(r) - 1/r] of the Ewald potential v of a compact cell, hartree."""
+    volume, cube = (
+        abs(np.linalg.det(lattice)),
+        np.array(list(itertools.product(range(-9, 10), repeat=3))),
+    )
+    alpha = np.sqrt(np.pi) / volume ** (1 / 3)
+    t, g = (
+        np.linalg.norm((cube @ rows)[np.any(cube, axis=1)], axis=1)
+        for rows in (lattice, 2 * np.pi * np.linalg.inv(lattice).T)
+    )
+    waves = 4 * np.pi / volume * np.sum(np.exp(-((g / (2 * alpha)) ** 2)) / g**2)
+    own = np.pi / (alpha**2 * volume) + 2 * alpha / np.sqrt(np.pi)
+    return float(np.sum(erfc(alpha * t) / t) + waves - own)
+
+
+def make_reference(
+    mean_field: MeanField, system: System, *, complex_orbitals: bool, dtype
+) -> Reference:
+    """Returns the occupied plane waves: nothing but their wave vectors.
+
+    These are arrays, so that all twists share a program though they occupy other waves.
+
+    Raises:
+        DataError: The mean field is of another number of electrons.
+        ConfigError: Real orbitals.
+    """
+    if not complex_orbitals:
+        raise ConfigError(
+            "real orbitals for plane waves",
+            where="ansatz.number",
+            expected="complex orbitals: exp(i k.r)",
+            remedy="set number: auto or complex",
+        )
+    chosen = [_occupied_waves(mean_field, s.name, s.count) for s in system.species]
+    reciprocal = np.asarray(system.cell.reciprocal)
+    return Reference(
+        coefficients=tuple(
+            jnp.zeros((len(w), 0), np.result_type(dtype, np.complex64)) for w in chosen
+        ),
+        kpoints=tuple(jnp.asarray((w + mean_field.twist) @ reciprocal, dtype) for w in chosen),
+        basis=Basis((), (), (), ()),
+        images=((0, 0, 0),),
+    )
+
+
+def evaluate(k: Array, walker: Array) -> Array:
+    """Returns exp(i k_j.r_i), (n, n_s), of unit modulus.
+
+    Args:
+        k: (n_s, 3) wave vectors, 1/bohr.
+        walker: (n, 3) positions, bohr.
+    """
+    angle = jnp.matmul(walker, k.astype(walker.dtype).T, precision="highest")
+    return lax.complex(jnp.cos(angle), jnp.sin(angle))
+
+
+def _occupied_waves(mean_field: MeanField, species: str, count: int) -> np.ndarray:
+    """Returns the (count, 3) integers of a species' waves; each orbital is one wave."""
+    found = np.flatnonzero(mean_field.occupation[CHANNELS[species], 0])
+    if len(found) != count:
+        raise DataError(
+            f"{len(found)} occupied plane waves of spin {species}",
+            where="mean field",
+            expected=f"{count}, the particles of the species",
+            remedy="run the mean field again",
+        )
+    return mean_field.waves[found]

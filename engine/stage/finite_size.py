@@ -1,0 +1,60 @@
+"""Finite-size corrections, hartree per simulation cell. Imports no JAX.
+
+An electron and its correlation hole repeat with the cell. What that costs follows from the
+static structure factor at small wave vectors, S(G) = s G^2 + O(G^4) per electron:
+
+    potential   (2 pi / V) N s
+    kinetic     1 / (8 s)        electron gas alone
+
+Both are omega_p / 4 in an electron gas, where s = 1 / (2 omega_p). The kinetic one is that of a
+Jastrow factor with 2 n u(k) = 1/S(k), and needs a reference whose own 1/S(k) is negligible at
+small k: a Fermi sea, not the filled bands of a crystal.
+Source: S. Chiesa, D. M. Ceperley, R. M. Martin and M. Holzmann, Phys. Rev. Lett. 97, 076404 (2006).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+SHELLS = 3
+"""Shortest shells of reciprocal vectors that s is extrapolated from."""
+
+
+class Limit(NamedTuple):
+    """s = lim S(G)/G^2 and its statistical error, bohr^2."""
+
+    value: float
+    error: float
+
+
+def small_wave_limit(vectors: np.ndarray, value: np.ndarray, error: np.ndarray) -> Limit:
+    """Returns lim_{G->0} S(G)/G^2 from a straight line in G^2 through the shortest shells.
+
+    Args:
+        vectors: (G, 3) reciprocal vectors, 1/bohr.
+        value: (G,) S per electron.
+        error: (G,) its standard errors.
+
+    The error is statistical: it knows nothing of the terms beyond G^4.
+    """
+    square = np.sum(np.asarray(vectors) ** 2, axis=1)
+    lengths = np.unique(np.round(square, 9))[:SHELLS]
+    chosen = square < lengths[-1] * (1 + 1e-6)
+    x, y = square[chosen], value[chosen] / square[chosen]
+    sigma = np.maximum(error[chosen], 1e-12) / square[chosen]
+    design = np.vander(x, min(2, len(lengths)), increasing=True) / sigma[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    return Limit(float((covariance @ design.T @ (y / sigma))[0]), float(np.sqrt(covariance[0, 0])))
+
+
+def potential_correction(s: Limit, n_electrons: float, volume: float) -> Limit:
+    """Returns (2 pi / V) N s and its error."""
+    factor = 2 * np.pi / volume * n_electrons
+    return Limit(factor * s.value, factor * s.error)
+
+
+def kinetic_correction(s: Limit) -> Limit:
+    """Returns 1 / (8 s) and its error."""
+    return Limit(1 / (8 * s.value), s.error / (8 * s.value**2))
