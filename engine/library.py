@@ -33,6 +33,7 @@ RESERVED = frozenset(
         "figures",
         "report",
         "structure",
+        "integrals",
         "pretrain",
         "vmc",
         "evaluate",

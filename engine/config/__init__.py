@@ -4,6 +4,7 @@ Imports no JAX: the Snakefile is parsed again for every job.
 """
 
 from engine.config.canonical import SCHEMA_VERSION, canonical, fingerprint
+from engine.config.fock import FockMethodConfig, method_class
 from engine.config.material import (
     STRUCTURES,
     AtomsStructure,
@@ -37,6 +38,7 @@ __all__ = [
     "ChainStructure",
     "EvaluateConfig",
     "FileStructure",
+    "FockMethodConfig",
     "HamiltonianConfig",
     "Literature",
     "MaterialConfig",
@@ -54,6 +56,7 @@ __all__ = [
     "canonical",
     "fingerprint",
     "key",
+    "method_class",
     "one_of",
     "parse",
     "section",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+from engine.config.method import MethodConfig
 from engine.config.schema import key, section
 from engine.errors import ConfigError
 
@@ -62,7 +64,9 @@ class SelectionConfig:
         choices=("max", "sum", "residual", "epstein-nesbet"),
     )
     period: int = key("steps between renewals", default=20, at_least=1)
-    chunk: int = key("determinants of the core per pass of the first stage", default=256, at_least=1)
+    chunk: int = key(
+        "determinants of the core per pass of the first stage", default=256, at_least=1
+    )
     buffer: int = key(
         "contributions kept in the first stage; bounds the memory", default=2000000, at_least=1
     )
@@ -156,7 +160,7 @@ class FockEvaluateConfig:
 class FockMethodConfig:
     """One method in second quantisation: `methods/<name>.yaml` with `space: fock`."""
 
-    space: str = key("second quantisation", choices=("fock",))
+    space: str = key("electrons in second quantisation", choices=("fock",))
     description: str = key("one line for tables", default="")
     reference: str = key("which mean field makes the orbitals", default="scf", choices=("scf",))
     precision: str = key(
@@ -181,3 +185,9 @@ class FockMethodConfig:
                 expected=f"at most core, {core}",
                 remedy="lower start or raise core",
             )
+
+
+def method_class(content: Any) -> type:
+    """Returns the class that reads a method's YAML: what its key `space` says, else real space."""
+    is_fock = isinstance(content, dict) and content.get("space") == "fock"
+    return FockMethodConfig if is_fock else MethodConfig

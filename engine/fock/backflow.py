@@ -64,14 +64,13 @@ class Corrections(nn.Module):
         out = out.reshape(-1, *self.shape)
         return out[0] + 1j * out[1] if self.is_complex else out[0]
 
-    def _dense(self, x, width, name, kernel=nn.initializers.lecun_normal(), bias=None):
-        bias = bias or nn.initializers.zeros_init()
+    def _dense(self, x, width, name, kernel=None, bias=None):
         layer = nn.Dense(
             width,
             dtype=self.dtype,
             param_dtype=self.dtype,
-            kernel_init=kernel,
-            bias_init=bias,
+            kernel_init=kernel or nn.initializers.lecun_normal(),
+            bias_init=bias or nn.initializers.zeros_init(),
             name=name,
         )
         self.sow("inputs", f"in_{name}", x)
@@ -140,9 +139,7 @@ def make_backflow(
         zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), zeros["perturbations"])
 
         def parts(perturbations):
-            psi, inputs = evaluate(
-                {"params": params, "perturbations": perturbations}, x, reference
-            )
+            psi, inputs = evaluate({"params": params, "perturbations": perturbations}, x, reference)
             return jnp.stack(psi) if is_complex else psi.log[None], (psi, inputs)
 
         slopes, (psi, inputs) = jax.jacrev(parts, has_aux=True)(zeros)

@@ -139,9 +139,7 @@ def excitation_table(space: FockSpace) -> np.ndarray:
     occupied = np.split(np.arange(space.n_electrons), [space.n_up])
     holes = 2 * space.n_orbitals - space.n_electrons
     empty = np.split(np.arange(holes), [space.n_orbitals - space.n_up])
-    singles = [
-        (i, -1, a, -1) for o, e in zip(occupied, empty, strict=True) for i in o for a in e
-    ]
+    singles = [(i, -1, a, -1) for o, e in zip(occupied, empty, strict=True) for i in o for a in e]
     doubles = [
         (*ij, *ab)
         for o, e in zip(occupied, empty, strict=True)

@@ -4,8 +4,8 @@ symmetric   <psi|H_eff|psi> / <psi|psi> over core and survivors: trains both, is
 projected   <psi|H_VV|psi> / <psi|psi> over the core: the bound that is reported
 asymmetric  sum over the core of conj(psi) (H psi) / <psi|psi>, H psi over core and survivors
 
-All of them move the parameters along 2 Re sum_i conj(b_i) d psi_i with the residual b = H psi - E psi
-on the rows that count.
+All of them move the parameters along 2 Re sum_i conj(b_i) d psi_i with the residual
+b = H psi - E psi on the rows that count.
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ def residual(subspace: Subspace, psi: Array, functional: str) -> Residual:
     rows = {"symmetric": psi, "projected": core, "asymmetric": core}[functional]
     norm = jnp.linalg.norm(rows)
     image = (
-        subspace.apply_core(core)
-        if functional == "projected"
-        else subspace.apply(psi)[: len(rows)]
+        subspace.apply_core(core) if functional == "projected" else subspace.apply(psi)[: len(rows)]
     )
     energy = jnp.vdot(rows, image).real / norm**2
     vector = (image - energy * rows) / norm

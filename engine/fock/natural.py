@@ -52,78 +52,97 @@ def make_fock_optimizer(
     return make(model, options, is_complex)
 
 
-def _prepared(model: Backflow, options: FockOptimizerConfig, is_complex: bool):
-    """Builds (params, subspace, reference) -> what both optimizers need of the amplitudes."""
-    amplitudes = make_amplitudes(model.wavefunction, is_complex=is_complex)
+def _measured(amplitudes, options: FockOptimizerConfig):
+    """Builds (params, subspace, reference, direction) -> (Residual, norm, J direction, info)."""
 
-    def prepare(params, subspace: Subspace, reference):
-        def masked(p):
-            return amplitudes(p, subspace.words, reference) * subspace.filled
-
-        psi, pull = jax.vjp(masked, params)
+    def measure(params, subspace: Subspace, reference, direction):
+        masked = _masked(amplitudes, subspace, reference)
+        psi, moved = jax.jvp(masked, (params,), (direction,))
         found = residual(subspace, psi, options.functional)
         core = psi[: subspace.core_size]
         projected = residual(subspace, psi, "projected")
-        weight = jnp.vdot(core, core).real / jnp.vdot(psi, psi).real
         info = {
             "functional_ha": found.energy,
             "energy_ha": projected.energy,
             "variance_ha2": projected.variance,
-            "core_weight": weight,
+            "core_weight": jnp.vdot(core, core).real / jnp.vdot(psi, psi).real,
         }
-        norm = jnp.linalg.norm(psi[: len(found.vector)])
+        rows = len(found.vector)
+        norm = jnp.linalg.norm(psi[:rows])
+        return found, norm, moved[:rows] / norm, info
 
-        def backward(rows):  # J^T y for (R,) rows of derivatives of the normalised amplitudes
-            full = jnp.zeros(psi.shape, psi.dtype).at[: len(rows)].set(rows / norm)
-            return pull(full.conj() if is_complex else full)[0]
+    return measure
 
-        return masked, found, norm, backward, info
 
-    return prepare
+def _masked(amplitudes, subspace: Subspace, reference):
+    return lambda p: amplitudes(p, subspace.words, reference) * subspace.filled
+
+
+def _backward(amplitudes):
+    """Builds (params, subspace, reference, rows (R,)) -> J^T rows, shaped like the parameters."""
+
+    def backward(params, subspace, reference, rows):
+        psi, pull = jax.vjp(_masked(amplitudes, subspace, reference), params)
+        return pull(jnp.zeros_like(psi).at[: len(rows)].set(rows).conj())[0]
+
+    return backward
 
 
 def _adam(model: Backflow, options: FockOptimizerConfig, is_complex: bool) -> FockOptimizer:
-    prepare = _prepared(model, options, is_complex)
-    schedule = lambda count: options.learning_rate / (1 + count / options.decay_steps)
-    transform = optax.adam(schedule)
+    amplitudes = make_amplitudes(model.wavefunction, is_complex=is_complex)
+    measure, backward = jax.jit(_measured(amplitudes, options)), _backward(amplitudes)
+    transform = optax.adam(lambda count: options.learning_rate / (1 + count / options.decay_steps))
 
     @jax.jit
-    def step(params, state, subspace, reference):
-        _, found, _, backward, info = prepare(params, subspace, reference)
-        gradient = jax.tree.map(lambda g: 2 * g, backward(found.vector))
+    def move(params, state, subspace, reference, rows):
+        gradient = backward(params, subspace, reference, 2 * rows)
         updates, state = transform.update(gradient, state, params)
-        info["gradient_norm"] = optax.global_norm(gradient)
-        return optax.apply_updates(params, updates), state, info
+        return optax.apply_updates(params, updates), state, optax.global_norm(gradient)
+
+    def step(params, state, subspace, reference):
+        still = jax.tree.map(jnp.zeros_like, params)
+        found, norm, _, info = measure(params, subspace, reference, still)
+        params, state, length = move(params, state, subspace, reference, found.vector / norm)
+        return params, state, info | {"gradient_norm": length}
 
     return FockOptimizer(transform.init, step)
 
 
 def _spring(model: Backflow, options: FockOptimizerConfig, is_complex: bool) -> FockOptimizer:
-    prepare = _prepared(model, options, is_complex)
+    amplitudes = make_amplitudes(model.wavefunction, is_complex=is_complex)
+    measure, backward = jax.jit(_measured(amplitudes, options)), _backward(amplitudes)
 
     def init(params):
         return jnp.zeros_like(ravel_pytree(params)[0]), jnp.zeros((), jnp.int64)
 
     @jax.jit
-    def step(params, state, subspace, reference):
-        previous, count = state
-        masked, found, norm, backward, info = prepare(params, subspace, reference)
-        flat, unravel = ravel_pytree(params)
-        rows = len(found.vector)
+    def weights(params, words, reference, found, moved):
         center = _centring(found.amplitudes, is_complex)
-        gram = gram_matrix(model, params, subspace.words[:rows], reference, found.amplitudes)
-        decayed = options.momentum * previous
-        moved = jax.jvp(masked, (params,), (unravel(decayed),))[1][:rows] / norm
+        gram = gram_matrix(model, params, words, reference, found.amplitudes)
+        gram = center(center(gram).T) + options.damping * jnp.eye(len(gram))
         wanted = _stack(found.vector, is_complex) - center(_stack(moved, is_complex))
-        gram = center(center(gram).T)
-        gram = gram + options.damping * jnp.eye(len(gram))
-        y = center(jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(gram), wanted))
-        phi = decayed + ravel_pytree(backward(_unstack(y, is_complex)))[0].astype(flat.dtype)
+        y = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(gram), wanted)
+        return _unstack(center(y), is_complex)
+
+    @jax.jit
+    def move(params, state, subspace, reference, rows):
+        previous, count = state
+        flat, unravel = ravel_pytree(params)
+        step = ravel_pytree(backward(params, subspace, reference, rows))[0]
+        phi = options.momentum * previous + step.astype(flat.dtype)
         length = jnp.linalg.norm(phi)
         rate = options.learning_rate / (1 + count / options.decay_steps)
         scale = jnp.minimum(rate, options.norm_constraint**0.5 / jnp.maximum(length, 1e-30))
-        info |= {"gradient_norm": length, "learning_rate": scale}
+        info = {"gradient_norm": length, "learning_rate": scale}
         return unravel(flat - scale.astype(flat.dtype) * phi), (phi, count + 1), info
+
+    def step(params, state, subspace, reference):
+        decayed = ravel_pytree(params)[1](options.momentum * state[0])
+        found, norm, moved, info = measure(params, subspace, reference, decayed)
+        words = subspace.words[: len(found.vector)]
+        y = weights(params, words, reference, found, moved)
+        params, state, more = move(params, state, subspace, reference, y / norm)
+        return params, state, info | more
 
     return FockOptimizer(init, step)
 

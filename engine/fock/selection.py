@@ -40,8 +40,8 @@ class Selection(NamedTuple):
     Attributes:
         size: step -> determinants of the core.
         start: H -> Selected, without a network: first-order amplitudes.
-        renew: (params, H, reference, Selected, step) -> Selected.
-        subspace: (H, Selected, step) -> Subspace.
+        renew: (params, H, reference, Selected, step) -> Selected, at multiples of the period.
+        subspace: (H, Selected, step) -> Subspace of the lists made at `step`.
     """
 
     size: Any
@@ -110,7 +110,7 @@ def make_selection(
 
     def renew(params, H, reference, selected: Selected, step: int) -> Selected:
         count = size(step)
-        core, survivors = active(selected, max(step - 1, 0))
+        core, survivors = active(selected, max(step - options.period, 0))
         both = jnp.concatenate([core, survivors])
         good = valid(both)
         psi = amplitudes(params, jnp.where(good[:, None, None], both, aufbau(space)), reference)

@@ -119,14 +119,9 @@ def _parity(count: Array) -> Array:
 
 
 def connected(space: FockSpace):
-    """Builds x -> (n_connected, 2, w), the singles and doubles of a determinant."""
-    table, masks = jnp.asarray(excitation_table(space)), jnp.asarray(bit_masks(space))
-
-    def neighbours(x: Array) -> Array:
-        i, j, a, b = _named(space, table, x)
-        return x ^ masks[i] ^ masks[a] ^ masks[j] ^ masks[b]
-
-    return neighbours
+    """Builds x -> (n_connected, 2, w): the singles and doubles of a determinant."""
+    table = jnp.asarray(excitation_table(space))
+    return lambda x: excited(space, table, x)
 
 
 def connected_elements(space: FockSpace):
@@ -143,6 +138,13 @@ def connected_elements(space: FockSpace):
         return jnp.concatenate([ones, twos])
 
     return elements
+
+
+def excited(space: FockSpace, rows: Array, x: Array) -> Array:
+    """Returns the determinants (..., 2, w) that rows (..., 4) of the excitation table make of x."""
+    masks = jnp.asarray(bit_masks(space))
+    i, j, a, b = _named(space, rows, x)
+    return x ^ masks[i] ^ masks[a] ^ masks[j] ^ masks[b]
 
 
 def _named(space: FockSpace, table: Array, x: Array) -> tuple[Array, ...]:

@@ -48,9 +48,7 @@ def _lines(integrals: Integrals) -> Iterator[str]:
 
 
 def _line(value: complex, *indices: int) -> str:
-    number = (
-        f"({value.real:.16e},{value.imag:.16e})" if np.iscomplexobj(value) else f"{value:.16e}"
-    )
+    number = f"({value.real:.16e},{value.imag:.16e})" if np.iscomplexobj(value) else f"{value:.16e}"
     return f" {number} {' '.join(map(str, indices))}"
 
 

@@ -124,7 +124,5 @@ def _rotation(oao, kind: str, n_up: int, field: Any, bloch: Any, mean_field: Mea
         return C @ basis.natural(oao.rotated(C), n_up)
     root = basis.square_root(bloch.overlap[0])
     atomic = np.linalg.solve(root, C)
-    blocks = [
-        localise(field.mol, part, kind) for part in (atomic[:, :n_up], atomic[:, n_up:])
-    ]
+    blocks = [localise(field.mol, part, kind) for part in (atomic[:, :n_up], atomic[:, n_up:])]
     return root @ np.hstack(blocks)

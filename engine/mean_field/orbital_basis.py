@@ -81,9 +81,7 @@ def wannier(
     orth = roots @ mean_field.coeff  # (2, K, m, mo)
     levels = np.where(np.isfinite(mean_field.energy), mean_field.energy, 0.0)
     fock = np.einsum("skui,ski,skvi->kuv", orth, levels, orth.conj()) / 2
-    up, down = (
-        Q.conj().T @ _columns(orth[s], mean_field.occupation[s]) for s in range(2)
-    )
+    up, down = (Q.conj().T @ _columns(orth[s], mean_field.occupation[s]) for s in range(2))
     both = [inverse @ x @ inverse for x in (bloch.core, bloch.kinetic)]
     space = Space(
         matrix(both[0]),
@@ -202,9 +200,7 @@ def freeze(space: Space, core: int, active: int | None) -> tuple[Space, float, f
     """
     g, h, c = space.two_body, space.one_body, core
     stop = len(h) if active is None else core + active
-    potential = 2 * np.einsum("pqkk->pq", g[:, :, :c, :c]) - np.einsum(
-        "pkkq->pq", g[:, :c, :c, :]
-    )
+    potential = 2 * np.einsum("pqkk->pq", g[:, :, :c, :c]) - np.einsum("pkkq->pq", g[:, :c, :c, :])
     energy = np.trace((2 * h + potential)[:c, :c]).real
     kinetic = 2 * np.trace(space.kinetic[:c, :c]).real
     keep = slice(core, stop)

@@ -85,8 +85,7 @@ def _periodic(field: Any) -> BlochIntegrals:
 
 
 def localise(molecule: Any, orbitals: np.ndarray, kind: str) -> np.ndarray:
-    """Returns a rotation among `orbitals` (ao, m) of a molecule: Foster-Boys or Pipek-Mezey.
-    """
+    """Returns a rotation among `orbitals` (ao, m) of a molecule: Foster-Boys or Pipek-Mezey."""
     if orbitals.shape[1] < 2:
         return orbitals
     make = {"boys": lo.Boys, "pipek-mezey": lo.PipekMezey}[kind]

@@ -28,7 +28,9 @@ def chain(n_atoms, spacing, periodic=True):
 @functools.cache
 def _chain(n_atoms, spacing, periodic, cells, twist, basis, options):
     geometry = chain(n_atoms, spacing, periodic)
-    return from_structure(geometry, np.diag(cells), twist, MeanFieldConfig(basis=basis), **dict(options))
+    return from_structure(
+        geometry, np.diag(cells), twist, MeanFieldConfig(basis=basis), **dict(options)
+    )
 
 
 def hydrogen(n_atoms, spacing, *, periodic=False, cells=(1, 1, 1), twist=ZERO, **options):

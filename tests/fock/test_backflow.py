@@ -34,9 +34,11 @@ def made(space, is_complex=False, dtype=jnp.float64, **config):
 def some(space):
     if space.n_orbitals < 10:
         return enumerate_all(space)
-    return jnp.asarray(np.random.default_rng(0).permutation(
-        np.array([[[3, 0], [3, 0]], [[1, 2], [5, 0]], [[0, 3], [9, 0]]], np.uint64)
-    ))
+    return jnp.asarray(
+        np.random.default_rng(0).permutation(
+            np.array([[[3, 0], [3, 0]], [[1, 2], [5, 0]], [[0, 3], [9, 0]]], np.uint64)
+        )
+    )
 
 
 def amplitudes(model, params, reference, every):

@@ -38,7 +38,11 @@ def scores(H, core, psi, energy):
     residual = np.abs(terms.sum(axis=1))
     gaps = np.maximum(np.abs(energy - np.diag(H).real), GUARD)
     return dict(
-        zip(SCORES, (np.abs(terms).max(1), np.abs(terms).sum(1), residual, residual / gaps))
+        zip(
+            SCORES,
+            (np.abs(terms).max(1), np.abs(terms).sum(1), residual, residual / gaps),
+            strict=True,
+        )
     )
 
 
@@ -136,7 +140,9 @@ def test_determinants_of_two_words_per_spin_work_throughout():
     core, psi = jnp.stack([first, neighbours[5], neighbours[-1]]), jnp.array([0.9, 0.3, -0.2])
     found = make_candidates(space, chunk=3, buffer=30000)(H, core, psi)
     place = int(jnp.argmax(found.score("residual", 0.0)))
-    pairs = [sc.between(space, H, found.words[place], x) * c for x, c in zip(core, psi, strict=True)]
+    pairs = [
+        sc.between(space, H, found.words[place], x) * c for x, c in zip(core, psi, strict=True)
+    ]
     assert float(found.residual[place]) == pytest.approx(float(sum(pairs)), rel=1e-10)
     every = enumerate_all(FockSpace(4, 2, 1))
     assert every.shape == (24, 2, 1)

@@ -121,9 +121,7 @@ def test_natural_orbitals_have_the_occupations_of_the_MP2_density():
     """The energy of the pairs follows from them: PySCF's MP2 density has the same eigenvectors."""
     from pyscf import gto, mp, scf
 
-    mol = gto.M(
-        atom=list(zip(*WATER, strict=True)), basis="sto-3g", verbose=0
-    )
+    mol = gto.M(atom=list(zip(*WATER, strict=True)), basis="sto-3g", verbose=0)
     mf = scf.RHF(mol).run(conv_tol=1e-12)
     density = mp.MP2(mf).run().make_rdm1(ao_repr=True)
     overlap = mol.intor("int1e_ovlp")

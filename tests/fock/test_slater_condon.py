@@ -37,9 +37,7 @@ def random_integrals(n, seed=0, is_complex=False):
 def matrix(space, H):
     """Returns <y|H|x> between all determinants."""
     every = enumerate_all(space)
-    element = jax.vmap(
-        jax.vmap(lambda y, x: sc.between(space, H, y, x), (None, 0)), (0, None)
-    )
+    element = jax.vmap(jax.vmap(lambda y, x: sc.between(space, H, y, x), (None, 0)), (0, None))
     return np.asarray(jax.jit(element)(every, every)), every
 
 
@@ -50,9 +48,7 @@ def test_H_psi_is_that_of_PySCF_on_random_vectors(n, up, down):
     found, every = matrix(space, sc.make_operator(h, g, 0.7))
     spins = np.asarray(unpack(every, n))
     strings = [fci.cistring.make_strings(range(n), count) for count in (up, down)]
-    address = [
-        np.searchsorted(s, spins[:, k] @ (1 << np.arange(n))) for k, s in enumerate(strings)
-    ]
+    address = [np.searchsorted(s, spins[:, k] @ (1 << np.arange(n))) for k, s in enumerate(strings)]
     vector = np.random.default_rng(1).normal(size=(len(strings[0]), len(strings[1])))
     absorbed = fci.direct_spin1.absorb_h1e(h, g, n, (up, down), 0.5)
     wanted = fci.direct_spin1.contract_2e(absorbed, vector, n, (up, down)) + 0.7 * vector
@@ -78,9 +74,7 @@ def test_complex_hamiltonian_is_the_sum_of_products_of_operators():
     a = annihilators(n)
     whole = 0
     for s in (0, n):
-        whole = whole + sum(
-            h[p, q] * a[s + p].T @ a[s + q] for p, q in np.ndindex(n, n)
-        )
+        whole = whole + sum(h[p, q] * a[s + p].T @ a[s + q] for p, q in np.ndindex(n, n))
         for t in (0, n):
             whole = whole + 0.5 * sum(
                 g[p, q, u, v] * a[s + p].T @ a[t + u].T @ a[t + v] @ a[s + q]
@@ -96,7 +90,9 @@ def test_complex_hamiltonian_is_the_sum_of_products_of_operators():
 def test_spin_squared_has_the_eigenvalues_of_angular_momentum():
     found, _ = matrix(space := FockSpace(4, 2, 2), sc.spin_squared(space))
     values = np.round(np.linalg.eigvalsh(found), 9)
-    assert {0.0: 20, 2.0: 15, 6.0: 1} == dict(zip(*np.unique(values, return_counts=True)))
+    assert {0.0: 20, 2.0: 15, 6.0: 1} == dict(
+        zip(*np.unique(values, return_counts=True), strict=True)
+    )
     found, _ = matrix(space := FockSpace(4, 3, 2), sc.spin_squared(space))
     assert set(np.round(np.linalg.eigvalsh(found), 9)) == {0.75, 3.75}
 

@@ -6,9 +6,9 @@ from _start import start
 
 start(snakemake)
 
-from engine.stage.evaluate import evaluate
+from engine.stage.spaces import stage_function
 
-evaluate(
+stage_function("evaluate", snakemake.params.sections)(
     snakemake.params.sections,
     system=snakemake.input.system,
     mean_field=snakemake.input.mean_field,

@@ -6,9 +6,9 @@ from _start import start
 
 start(snakemake)
 
-from engine.stage.pretrain import pretrain
+from engine.stage.spaces import stage_function
 
-pretrain(
+stage_function("pretrain", snakemake.params.sections)(
     snakemake.params.sections,
     system=snakemake.input.system,
     mean_field=snakemake.input.mean_field,

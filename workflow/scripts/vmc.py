@@ -6,9 +6,9 @@ from _start import start
 
 start(snakemake)
 
-from engine.stage.vmc import vmc
+from engine.stage.spaces import stage_function
 
-vmc(
+stage_function("vmc", snakemake.params.sections)(
     snakemake.params.sections,
     system=snakemake.input.system,
     mean_field=snakemake.input.mean_field,
