@@ -15,6 +15,7 @@ from engine.errors import NumericalError
 from engine.fock.natural import make_fock_optimizer
 from engine.fock.selection import Selected
 from engine.io import hdf5
+from engine.io.checkpoint import locked
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
 from engine.stage.checks import check_finite
@@ -52,7 +53,7 @@ def fock_pretrain(
     """
     job = load_fock("pretrain", sections, integrals=integrals)
     options = parse(FockPretrainConfig, sections["pretrain"], where="pretrain")
-    with loop.checkpoint.locked(state_dir):
+    with locked(state_dir):
         selected = job.selection.start(job.hamiltonian)
     attributes = {"stage": "pretrain", "device": runtime.device(), **runtime.compilation()}
     write_trace(trace, {}, fingerprint=job.fingerprint, attributes=attributes)

@@ -100,7 +100,7 @@ def test_second_order_is_that_of_the_textbook_for_a_dominant_determinant():
 
 @pytest.mark.parametrize("is_complex", [False, True])
 def test_local_energies_average_to_the_exact_expectation(is_complex):
-    """Weighted with |psi|^2 over all determinants they give <H>, and single by single H psi / psi."""
+    """Weighted with |psi|^2 they give <H>; single by single they are H psi / psi."""
     space, H, T, model, params, reference, full, every, amplitudes = world(is_complex)
     psi = np.asarray(amplitudes(params, every, reference))
     local = make_fock_local_energy(model.wavefunction, space, is_complex=is_complex)

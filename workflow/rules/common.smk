@@ -109,7 +109,8 @@ def mean_field_file(wildcards):
 def electrons_file(wildcards):
     """Returns what states the electronic problem: the mean field, in Fock space the integrals."""
     if CAMPAIGN.space(wildcards.material, wildcards.method) == "fock":
-        return f"{TWIST}/integrals.h5".format(**wildcards)
+        run = f"results/{wildcards.material}/{wildcards.method}"
+        return f"{run}/twist-{wildcards.twist}/integrals.h5"
     return mean_field_file(wildcards)
 
 
