@@ -7,27 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from engine import __version__, keys
+from engine import __version__
 from engine.config import parse
-from engine.config.fock import FockEvaluateConfig, FockSamplerConfig
-from engine.estimator.statistics import estimate
+from engine.config.fock import FockEvaluateConfig
+from engine.errors import NumericalError
 from engine.fock.estimators import CoreEnergies, core_energies
-from engine.fock.markov import FockWalkers, make_chain, make_fock_local_energy
 from engine.fock.selection import Selected
 from engine.io import hdf5
 from engine.io.trace import write_trace
-from engine.stage import loop, runtime
-from engine.stage.checks import check_finite
+from engine.stage import runtime
 from engine.stage.fock_job import FockJob, load_fock
+from engine.stage.fock_sampling import sample, summarise
 from engine.stage.job import read_start
 
 log = logging.getLogger(__name__)
-
-MAX_STREAMS = 64
-"""Walkers are averaged into at most this many independent streams for the autocorrelation."""
 
 
 def fock_evaluate(
@@ -56,9 +51,9 @@ def fock_evaluate(
     named = _core(job, params, selected)
     target_ha = options.target_error_ha_per_cell * job.integrals.n_cells
     sampled = options.estimator == "mcmc"
-    columns = _sample(job, params, selected, options, target_ha, state_dir) if sampled else {}
+    columns = sample(job, params, selected, options, target_ha, state_dir) if sampled else {}
     facts = {
-        **(_sampled(job, columns, target_ha) if sampled else _exact(options.estimator, named)),
+        **(summarise(job, columns, target_ha) if sampled else _exact(options.estimator, named)),
         **_names(named),
         **_origin(job, columns, target_ha),
         "estimator": options.estimator,
@@ -98,6 +93,13 @@ def _exact(estimator: str, named: CoreEnergies) -> dict[str, Any]:
         "projected-pt2": named.projected + named.pt2,
         "asymmetric": named.asymmetric,
     }[estimator]
+    if not np.isfinite(energy):
+        raise NumericalError(
+            f"the energy '{estimator}' is {energy}",
+            where="evaluate, key 'estimator'",
+            expected="determinants outside the core that lie above its energy",
+            remedy="train longer, enlarge selection.core, or set estimator: projected",
+        )
     return {
         "energy_ha": energy,
         "error_ha": 0.0,
@@ -123,83 +125,6 @@ def _names(named: CoreEnergies) -> dict[str, Any]:
         "asymmetric_ha": named.asymmetric,
         "spin_squared": named.spin_squared,
         "pt2_complete": named.complete,
-    }
-
-
-def _sample(
-    job: FockJob,
-    params: Any,
-    selected: Selected,
-    options: FockEvaluateConfig,
-    target_ha: float,
-    state_dir: Path,
-) -> dict[str, np.ndarray]:
-    sampler = parse(FockSamplerConfig, job.sections["sampler"], where="sampler")
-    advance, prepare, initial = _chain(job, params, selected, sampler)
-    plan = loop.Plan(
-        job.name,
-        options.max_steps,
-        options.checkpoint_steps,
-        state_dir,
-        job.fingerprint,
-        prepare,
-        advance,
-        check=lambda columns, step: check_finite(columns["energy_ha"], "the local energy"),
-        finished=lambda columns, step: (
-            step >= options.min_steps and estimate(columns["streams_ha"]).error <= target_ha
-        ),
-    )
-    return loop.run(plan, initial)[1]
-
-
-def _chain(job: FockJob, params: Any, selected: Selected, sampler: FockSamplerConfig):
-    chain = make_chain(job.model.wavefunction, job.space, sampler.moves)
-    local = make_fock_local_energy(job.model.wavefunction, job.space, is_complex=job.is_complex)
-    count = sampler.walkers
-    streams = max(s for s in range(1, min(MAX_STREAMS, count) + 1) if count % s == 0)
-
-    def prepare(walkers):
-        for step in range(sampler.equilibration):
-            key = keys.stream(job.key, "evaluate-equilibration", step)
-            walkers, _ = chain(params, walkers, job.reference, key)
-        return walkers
-
-    def advance(walkers, step):
-        key = keys.stream(job.key, "evaluate-sampler", step)
-        walkers, acceptance = chain(params, walkers, job.reference, key)
-        energy, kinetic = local(params, walkers.words, job.reference, job.hamiltonian, job.kinetic)
-        return walkers, {
-            "energy_ha": jnp.mean(energy.real),
-            "error_ha": jnp.std(energy.real) / count**0.5,
-            "variance_ha2": jnp.var(energy.real),
-            "imag_ha": jnp.mean(energy.imag),
-            "kinetic_ha": jnp.mean(kinetic.real),
-            "acceptance": acceptance,
-            "streams_ha": energy.real.reshape(streams, -1).mean(axis=1),
-        }
-
-    first = jnp.broadcast_to(selected.core[0], (count, *selected.core.shape[1:]))
-    return advance, prepare, FockWalkers(first, jnp.zeros(count, job.sections["precision"]))
-
-
-def _sampled(job: FockJob, columns: dict[str, np.ndarray], target_ha: float) -> dict[str, Any]:
-    energy, kinetic = estimate(columns["streams_ha"]), estimate(columns["kinetic_ha"])
-    steps, walkers = len(columns["energy_ha"]), job.sections["sampler"]["walkers"]
-    return {
-        "energy_ha": energy.mean,
-        "error_ha": energy.error,
-        "error_blocking_ha": energy.error_blocking,
-        "tau_steps": energy.tau,
-        "variance_ha2": float(columns["variance_ha2"].mean()),
-        "imag_ha": float(columns["imag_ha"].mean()),
-        "kinetic_ha": kinetic.mean,
-        "kinetic_error_ha": kinetic.error,
-        "potential_ha": energy.mean - kinetic.mean,
-        "acceptance": float(columns["acceptance"].mean()),
-        "steps": steps,
-        "walkers": walkers,
-        "samples": steps * walkers,
-        "converged": bool(energy.error <= target_ha),
     }
 
 
