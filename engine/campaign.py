@@ -26,6 +26,13 @@ STAGE_SECTIONS = {
 }
 """Sections of a method that enter each stage, beside the ansatz."""
 
+FOCK_SECTIONS = {
+    "pretrain": ("selection", "pretrain"),
+    "vmc": ("selection", "optimizer", "vmc"),
+    "evaluate": ("selection", "sampler", "evaluate"),
+}
+"""The same in second quantisation."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CampaignConfig:
@@ -92,7 +99,7 @@ class Campaign:
     def _resolve(self, material: str, method: str) -> config.MethodConfig:
         path = find(self.root, "methods", method)
         content = document.read(path)
-        plain = config.parse(config.MethodConfig, content, where=str(path))
+        plain = config.parse(config.method_class(content), content, where=str(path))
         source = find(self.root, "materials", material)
         overrides = self.material(material).config.overrides
         for name in overrides:
@@ -106,7 +113,7 @@ class Campaign:
             return plain
         where = f"{source}, key 'overrides', method '{method}'"
         merged = merge(content, overrides[method], where)
-        return config.parse(config.MethodConfig, merged, where=where)
+        return config.parse(config.method_class(merged), merged, where=where)
 
     def _check_reference(self, material: str, method: str) -> None:
         """Refuses the bare determinant where there is no mean field."""
@@ -128,6 +135,8 @@ class Campaign:
 
     def number(self, material: str, method: str) -> str:
         """Returns whether the wavefunction is "real" or "complex"."""
+        if self.space(material, method) == "fock":
+            return self._fock_number(material, method)
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
         waves = facts.config.is_electron_gas or (facts.periodic and ansatz.name == "slater")
@@ -143,13 +152,32 @@ class Campaign:
             return ansatz.number
         return "complex" if twisted or waves else "real"
 
+    def space(self, material: str, method: str) -> str:
+        """Returns "real" or "fock"."""
+        return self.method(material, method).space
+
+    def _fock_number(self, material: str, method: str) -> str:
+        """Integrals are real where every twist is its own opposite: 0 or 1/2 along each axis."""
+        wanted = self.method(material, method).ansatz.number
+        twists = self.material(material).twists
+        twisted = any(abs(2 * x - round(2 * x)) > 1e-9 for t in twists for x in t.frac)
+        if wanted == "real" and twisted:
+            raise ConfigError(
+                f"method '{method}' asks for real orbitals, but material '{material}' has twists "
+                "other than 0 and 1/2",
+                where=str(find(self.root, "methods", method)),
+                expected="number: auto or number: complex",
+                remedy="delete the key 'number' from the section 'ansatz'",
+            )
+        return wanted if wanted != "auto" else "complex" if twisted else "real"
+
     def sections(
         self, stage: str, material: str, method: str | None = None, twist: int | None = None
     ) -> dict[str, Any]:
         """Returns everything one job depends on apart from its input files, canonical.
 
         Args:
-            stage: structure, mean_field, pretrain, vmc, evaluate or twist_average.
+            stage: structure, mean_field, integrals, pretrain, vmc, evaluate or twist_average.
             material: Name of a material.
             method: Name of a method, from pretrain on.
             twist: Index of a twist, for the stages that have one.
@@ -165,6 +193,15 @@ class Campaign:
                 "charge": facts.config.charge,
                 "spin": facts.config.total_spin,
                 **_positrons(facts),
+            }
+        elif stage == "integrals":
+            content = {
+                "material": material,
+                "mean_field": facts.config.mean_field,
+                "charge": facts.config.charge,
+                "spin": facts.config.spin,
+                "number": self.number(material, method),
+                "integrals": self.method(material, method).integrals,
             }
         elif stage == "twist_average":
             content = {
@@ -213,7 +250,10 @@ class Campaign:
         }
         if stage == "evaluate":
             content["n_cells"] = facts.n_cells
-        return content | {name: getattr(options, name) for name in STAGE_SECTIONS[stage]}
+        if options.space == "fock":
+            content["space"] = "fock"
+        names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
+        return content | {name: getattr(options, name) for name in names_}
 
 
 def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign:

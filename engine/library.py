@@ -34,6 +34,7 @@ RESERVED = frozenset(
         "figures",
         "report",
         "structure",
+        "integrals",
         "pretrain",
         "vmc",
         "evaluate",

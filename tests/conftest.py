@@ -6,6 +6,9 @@ import shutil
 import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault(
+    "NPROC", "1"
+)  # as in a rule; XLA's CPU threads can block one another in LAPACK
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     folder = tempfile.mkdtemp(prefix="psilattice-tests-")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder

@@ -11,7 +11,9 @@ import math
 from typing import Any
 
 from engine.cluster.site import Pool, Site
-from engine.config import MethodConfig
+from engine.config import FockMethodConfig, MethodConfig
+
+AnyMethod = MethodConfig | FockMethodConfig
 
 CPU_FLOPS, GPU_FLOPS = 5e9, 5e11
 """Floating-point operations per second that one core or one GPU is sure to make."""
@@ -41,29 +43,36 @@ class Size:
 
 
 def resources(
-    stage: str, size: Size, site: Site, attempt: int, method: MethodConfig | None = None
+    stage: str, size: Size, site: Site, attempt: int, method: AnyMethod | None = None
 ) -> dict[str, Any]:
     """Returns Snakemake's resources of a job.
 
     Args:
-        stage: "mean_field", "pretrain", "vmc" or "evaluate".
+        stage: "mean_field", "integrals", "pretrain", "vmc" or "evaluate".
         size: Of the material.
         site: The cluster.
         attempt: Which submission of the job this is, from 1.
         method: For the stages that have one.
     """
-    if stage == "mean_field":
+    if stage in ("mean_field", "integrals"):
         minutes, memory, pool = *_mean_field(size), site.cpu
         minutes *= 2 ** (attempt - 1)  # it starts from the beginning
         return _asked(site, pool, minutes, memory, attempt, cpus=min(4, pool.cpus))
+    if method.space == "fock":
+        found = _asked(site, site.network, *_fock(stage, method), attempt, cpus=1)
+        return _with_gpus(found, site, 1)
     minutes, memory = _network(stage, size, site, method)
     found = _asked(site, site.network, minutes, memory, attempt, cpus=site.cpus)
-    if site.gpu:
-        option = site.gpu.gpu_option.format(n=site.gpus)
-        found["slurm_extra"] = f"{option} {found['slurm_extra']}".strip()
     if site.nodes > 1:
         found |= {"nodes": site.nodes, "tasks": site.nodes, "mpi": "srun"}
-    return found
+    return _with_gpus(found, site, site.gpus)
+
+
+def _with_gpus(found: dict[str, Any], site: Site, gpus: int) -> dict[str, Any]:
+    if not site.gpu:
+        return found
+    option = site.gpu.gpu_option.format(n=gpus)
+    return found | {"slurm_extra": f"{option} {found['slurm_extra']}".strip()}
 
 
 def _asked(
@@ -109,6 +118,13 @@ def _network(stage: str, size: Size, site: Site, method: MethodConfig) -> tuple[
     features = n * ansatz.width + n * n * ansatz.pair_width + ansatz.determinants * n * n
     derivatives_mb = 1e-6 * chunk * 3 * n * features * 4 * ansatz.layers * 4
     return minutes, BASE_MB["cpu"] + derivatives_mb
+
+
+def _fock(stage: str, method: FockMethodConfig) -> tuple[float, float]:
+    """Returns (minutes, MB) of a stage in second quantisation: one device, a dense Gram matrix."""
+    rows = method.selection.core * (1 + method.selection.survivor_factor)
+    steps = {"pretrain": 0, "vmc": method.vmc.steps, "evaluate": method.evaluate.max_steps}[stage]
+    return START_MIN + steps * (rows + 1e-5 * rows**2) * 1e-5, BASE_MB["cpu"] + 4e-5 * rows**2
 
 
 def forward_flops(n: int, method: MethodConfig) -> float:

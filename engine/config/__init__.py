@@ -6,6 +6,7 @@ Imports no JAX: the Snakefile is parsed again for every job.
 from engine.config.canonical import SCHEMA_VERSION, canonical, fingerprint
 from engine.config.contrast import ContrastConfig
 from engine.config.electron_gas import ElectronGasStructure
+from engine.config.fock import FockMethodConfig, method_class
 from engine.config.material import (
     STRUCTURES,
     AtomsStructure,
@@ -41,6 +42,7 @@ __all__ = [
     "ElectronGasStructure",
     "EvaluateConfig",
     "FileStructure",
+    "FockMethodConfig",
     "HamiltonianConfig",
     "Literature",
     "MaterialConfig",
@@ -58,6 +60,7 @@ __all__ = [
     "canonical",
     "fingerprint",
     "key",
+    "method_class",
     "one_of",
     "parse",
     "section",

@@ -211,6 +211,11 @@ class EvaluateConfig:
 class MethodConfig:
     """One method: `methods/<name>.yaml`."""
 
+    space: str = key(
+        "electrons in real space; with `fock` the file has the sections of second quantisation",
+        default="real",
+        choices=("real", "fock"),
+    )
     description: str = key("one line for tables", default="")
     reference: str = key("which mean field seeds the wavefunction", default="scf", choices=("scf",))
     precision: str = key(
@@ -226,6 +231,13 @@ class MethodConfig:
 
     def check(self, where: str) -> None:
         """Raises ConfigError where sections contradict each other."""
+        if self.space != "real":
+            raise ConfigError(
+                f"space {self.space} with the sections of real space",
+                where=f"{where}, key 'space'",
+                expected="space: real",
+                remedy="delete the key",
+            )
         for stage in ("pretrain", "vmc"):
             steps = getattr(self, stage).steps
             if self.ansatz.name == "slater" and steps > 0:

@@ -94,14 +94,14 @@ def solve(
     _check(primitive, n_up, n_down, options)
     twist = np.asarray(twist, dtype=float)
     points = sampling(primitive, S, twist, options.vacuum_bohr) if primitive.periodic else None
-    molecule = _molecule(
+    molecule = molecule_of(
         points.geometry if points else primitive,
         points,
         n_up - n_down,
         charge - positrons,
         options,
     )
-    field = _method(molecule, points, n_up, n_down, options)
+    field = field_of(molecule, points, n_up, n_down, options)
     _warn_dependence(field, points is not None)
     field = _converge(field, options)
     geometry = points.geometry if points else primitive
@@ -161,7 +161,7 @@ def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig
     check_options(options, primitive.symbols)
 
 
-def _molecule(
+def molecule_of(
     geometry: Geometry, points: Sampling | None, spin: int, charge: int, options: MeanFieldConfig
 ) -> Any:
     """Returns PySCF's Mole or Cell; charge and spin are those of the whole supercell."""
@@ -177,7 +177,7 @@ def _molecule(
     return molecule
 
 
-def _method(
+def field_of(
     molecule: Any, points: Sampling | None, n_up: int, n_down: int, options: MeanFieldConfig
 ) -> Any:
     make = METHODS[points is not None, options.method]

@@ -6,7 +6,6 @@ file is written by `launch` and says stage, sections, paths and log.
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import os
@@ -19,15 +18,13 @@ from typing import Any
 
 from engine import devices, log
 from engine.errors import PsilatticeError
-
-STAGES = ("pretrain", "vmc", "evaluate")
-"""Stages of the network: modules of the same name hold a function of the same name."""
+from engine.stage.spaces import stage_function
 
 
 def run(stage: str, sections: Mapping[str, Any], paths: Mapping[str, str]) -> None:
     """Calls the function of a stage; paths are its keyword arguments."""
-    function = getattr(importlib.import_module(f"engine.stage.{stage}"), stage)
-    function(dict(sections), **{name: Path(path) for name, path in paths.items()})
+    files = {name: Path(path) for name, path in paths.items()}
+    stage_function(stage, sections)(dict(sections), **files)
 
 
 def launch(

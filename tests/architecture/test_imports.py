@@ -30,6 +30,7 @@ ALLOWED = {
             "estimator",
         )
     },
+    "fock": FOUNDATION | {"types", "system", "io", "fock"},
     "stage": FOUNDATION
     | {
         "types",
@@ -41,6 +42,7 @@ ALLOWED = {
         "sampler",
         "optimizer",
         "estimator",
+        "fock",
         "campaign",
         "stage",
     },
@@ -51,7 +53,11 @@ EXCEPTIONS = {("engine/system/prototypes.py", "engine.io.structure.read_structur
 """A structure may come from a file: the one look upward."""
 
 FENCES = {
-    "pyscf": {"engine/mean_field/pyscf_solver.py", "engine/mean_field/basis_sets.py"},
+    "pyscf": {
+        "engine/mean_field/pyscf_solver.py",
+        "engine/mean_field/basis_sets.py",
+        "engine/mean_field/pyscf_integrals.py",
+    },
     "ase": {"engine/system/prototypes.py", "engine/io/structure.py"},
     "kfac_jax": {"engine/optimizer/"},
     "folx": {"engine/hamiltonian/kinetic.py"},
@@ -151,6 +157,7 @@ def test_the_gpu_side_needs_no_pyscf_and_no_ase():
     check = (
         "import sys\n"
         "import engine.stage.pretrain, engine.stage.vmc, engine.stage.evaluate\n"
+        "import engine.stage.fock_train, engine.stage.fock_evaluate\n"
         "print(*sorted({'pyscf', 'ase', 'spglib', 'snakemake'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -9,7 +9,7 @@ import pytest
 from engine.cluster import slurm
 from engine.cluster.resources import Size, resources
 from engine.cluster.site import Pool, Site, read_site
-from engine.config import MethodConfig, parse
+from engine.config import FockMethodConfig, MethodConfig, parse
 from engine.errors import ConfigError, DataError
 from engine.io import document
 
@@ -49,6 +49,15 @@ def test_another_attempt_gets_more_memory(stage):
 def test_the_mean_field_gets_more_time_too_for_it_starts_from_the_beginning():
     assert ask("mean_field", attempt=2)["runtime"] > ask("mean_field")["runtime"]
     assert ask("vmc", attempt=2)["runtime"] == ask("vmc")["runtime"]
+
+
+def test_second_quantisation_asks_for_one_device():
+    method = parse(FockMethodConfig, {"space": "fock"}, where="")
+    large = dataclasses.replace(method.selection, core=10 * method.selection.core)
+    small = ask("vmc", method=method, gpu=GPU, gpus=4, nodes=2)
+    assert small["slurm_extra"] == "--gpus-per-node=1" and "nodes" not in small
+    larger = ask("vmc", method=dataclasses.replace(method, selection=large), gpu=GPU)
+    assert larger["mem_mb"] > small["mem_mb"] and larger["runtime"] >= small["runtime"]
 
 
 def test_gpus_and_nodes():

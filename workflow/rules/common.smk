@@ -108,6 +108,14 @@ def mean_field_file(wildcards):
     return f"results/{wildcards.material}/mean_field/{reference}/twist-{wildcards.twist}.h5"
 
 
+def electrons_file(wildcards):
+    """Returns what states the electronic problem: the mean field, in Fock space the integrals."""
+    if CAMPAIGN.space(wildcards.material, wildcards.method) == "fock":
+        run = f"results/{wildcards.material}/{wildcards.method}"
+        return f"{run}/twist-{wildcards.twist}/integrals.h5"
+    return mean_field_file(wildcards)
+
+
 def all_twists(path):
     """Returns the function that gives one file of every twist of a run."""
 

@@ -5,7 +5,7 @@
 rule pretrain:
     input:
         system="results/{material}/system.h5",
-        mean_field=mean_field_file,
+        mean_field=electrons_file,
     output:
         checkpoint="results/{material}/{method}/twist-{twist}/pretrain/checkpoint.h5",
         trace="results/{material}/{method}/twist-{twist}/pretrain/trace.h5",
@@ -29,7 +29,7 @@ rule pretrain:
 rule vmc:
     input:
         system="results/{material}/system.h5",
-        mean_field=mean_field_file,
+        mean_field=electrons_file,
         start="results/{material}/{method}/twist-{twist}/pretrain/checkpoint.h5",
     output:
         checkpoint="results/{material}/{method}/twist-{twist}/vmc/checkpoint.h5",
@@ -54,7 +54,7 @@ rule vmc:
 rule evaluate:
     input:
         system="results/{material}/system.h5",
-        mean_field=mean_field_file,
+        mean_field=electrons_file,
         checkpoint="results/{material}/{method}/twist-{twist}/vmc/checkpoint.h5",
     output:
         result="results/{material}/{method}/twist-{twist}/evaluate/result.h5",

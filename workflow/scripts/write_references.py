@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from engine import config  # noqa: E402
 from engine.campaign import CampaignConfig  # noqa: E402
+from engine.config import fock  # noqa: E402
 
 PROSE = Path(__file__).with_name("references")
 """Folder of the text around the tables: one line `{{name}}` stands for each table."""
@@ -42,6 +43,15 @@ METHOD_TABLES = {
     "pretrain": config.PretrainConfig,
     "vmc": config.VmcConfig,
     "evaluate": config.EvaluateConfig,
+    "fock": fock.FockMethodConfig,
+    "fock.integrals": fock.FockIntegralsConfig,
+    "fock.ansatz": fock.FockAnsatzConfig,
+    "fock.selection": fock.SelectionConfig,
+    "fock.optimizer": fock.FockOptimizerConfig,
+    "fock.sampler": fock.FockSamplerConfig,
+    "fock.pretrain": fock.FockPretrainConfig,
+    "fock.vmc": fock.FockVmcConfig,
+    "fock.evaluate": fock.FockEvaluateConfig,
     "campaign": CampaignConfig,
     "contrast": config.ContrastConfig,
 }

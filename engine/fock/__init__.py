@@ -1,0 +1,1 @@
+"""Second quantisation: determinants as bit strings, selected spaces, neural backflow."""

@@ -1,0 +1,145 @@
+"""The core of determinants: how it starts, grows, and is renewed in two stages.
+
+Stage one scores the connected space of the core by a proxy and keeps a multiple of the core size;
+stage two evaluates the network on core and survivors, and the largest |psi| are the next core.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from engine.config.fock import SelectionConfig
+from engine.errors import ConfigError
+from engine.fock.candidates import GUARD, Candidates, best, make_candidates
+from engine.fock.determinants import NONE, FockSpace, aufbau, valid
+from engine.fock.functional import make_amplitudes, residual
+from engine.fock.slater_condon import FockHamiltonian
+from engine.fock.subspace import make_subspace
+from engine.types import Wavefunction
+
+
+class Selected(NamedTuple):
+    """Lists in slots for the largest core; the unused ones hold NONE.
+
+    Attributes:
+        core: (V, 2, w) the core.
+        survivors: (P, 2, w) survivors of the first stage.
+    """
+
+    core: Array
+    survivors: Array
+
+
+class Selection(NamedTuple):
+    """The functions of this module for one system.
+
+    Attributes:
+        size: step -> determinants of the core.
+        start: H -> Selected, without a network: first-order amplitudes.
+        renew: (params, H, reference, Selected, step) -> Selected, at multiples of the period.
+        subspace: (H, Selected, step) -> Subspace of the lists made at `step`.
+    """
+
+    size: Any
+    start: Any
+    renew: Any
+    subspace: Any
+
+
+def check_core(options: SelectionConfig, space: FockSpace) -> None:
+    """Raises ConfigError where the core is larger than the space."""
+    if options.core > space.dimension:
+        raise ConfigError(
+            f"a core of {options.core} determinants",
+            where="selection, key 'core'",
+            expected=f"at most {space.dimension}, all there are of {space.n_up} + {space.n_down} "
+            f"electrons in {space.n_orbitals} orbitals",
+            remedy=f"set core: {space.dimension} for the full space",
+        )
+
+
+def make_selection(
+    wavefunction: Wavefunction, options: SelectionConfig, space: FockSpace, *, is_complex: bool
+) -> Selection:
+    """Builds the functions of one system.
+
+    Raises:
+        ConfigError: A core larger than the space.
+    """
+    check_core(options, space)
+    outside = space.dimension - (options.start or options.core)
+    factor = options.survivor_factor
+    amplitudes = jax.jit(make_amplitudes(wavefunction, is_complex=is_complex))
+    candidates = make_candidates(space, chunk=options.chunk, buffer=options.buffer)
+    build = make_subspace(space)
+
+    def size(step: int) -> int:
+        if options.start is None:
+            return options.core
+        return min(options.core, options.start * 2 ** (step // options.grow_steps))
+
+    def survivors_of(count: int) -> int:
+        return min(round(factor * count), max(space.dimension - count, 0))
+
+    def padded(core, survivors) -> Selected:
+        total = min(round(factor * options.core), max(outside, 0))
+        return Selected(_slots(core, options.core), _slots(survivors, total))
+
+    def active(selected: Selected, step: int) -> Selected:
+        count = size(step)
+        return Selected(selected.core[:count], selected.survivors[: survivors_of(count)])
+
+    def outlook(H, core, psi, energy, count):
+        found = candidates(H, core, psi)
+        return found, best(found, found.score(options.score, energy), survivors_of(count))
+
+    def start(H: FockHamiltonian) -> Selected:
+        count, empty = size(0), jnp.zeros((0, 2, space.words), jnp.uint64)
+        core = _slots(aufbau(space)[None], count)
+        psi = jnp.zeros(count, H.one_body.dtype).at[0].set(1.0)
+        while True:
+            energy = residual(build(H, core, empty), psi, "projected").energy
+            found, survivors = outlook(H, core, psi, energy, count)
+            if bool(valid(core).all()) or not bool(valid(found.words).any()):
+                return padded(core, survivors)
+            core, psi = _first_order(found, core, psi, energy)
+
+    def renew(params, H, reference, selected: Selected, step: int) -> Selected:
+        count = size(step)
+        core, survivors = active(selected, max(step - options.period, 0))
+        both = jnp.concatenate([core, survivors])
+        good = valid(both)
+        psi = amplitudes(params, jnp.where(good[:, None, None], both, aufbau(space)), reference)
+        _, order = jax.lax.top_k(jnp.where(good, jnp.abs(psi), -1.0), min(count, len(both)))
+        core, psi = both[order], jnp.where(good, psi, 0.0)[order]
+        if not survivors_of(count):
+            return padded(core, survivors[:0])
+        sub = build(H, core, survivors[:0])
+        energy = residual(sub, psi, "projected").energy
+        return padded(core, outlook(H, core, psi, energy, count)[1])
+
+    def subspace(H, selected: Selected, step: int):
+        return build(H, *active(selected, step))
+
+    return Selection(size, start, renew, subspace)
+
+
+@jax.jit
+def _first_order(found: Candidates, core: Array, psi: Array, energy: Array) -> tuple[Array, Array]:
+    """Returns the determinants of largest amplitude after first-order perturbation theory."""
+    gaps = jnp.minimum(energy - found.diagonal, -GUARD)
+    words = jnp.concatenate([core, found.words])
+    psi = jnp.concatenate([psi, found.residual / gaps])
+    good = valid(words)
+    _, order = jax.lax.top_k(jnp.where(good, jnp.abs(psi), -1.0), len(core))
+    return words[order], jnp.where(good, psi, 0.0)[order]
+
+
+def _slots(words: Array, count: int) -> Array:
+    """Returns the list cut or filled up with empty slots to `count`."""
+    missing = jnp.full((max(count - len(words), 0), *words.shape[1:]), NONE, jnp.uint64)
+    return jnp.concatenate([words[:count], missing])

@@ -1,0 +1,121 @@
+"""The effective Hamiltonian of core and survivors, kept between rebuilds as lists of neighbours.
+
+S = V + P. Core rows see all of S, survivor rows see the core and their own diagonal:
+
+H_eff = [[H_VV, H_VP], [H_PV, diag(H_PP)]]
+
+Its Rayleigh quotient is the symmetric functional. The stationary amplitude of a survivor is the
+Epstein-Nesbet one, so that |psi| tells who belongs into the core. With P left out it is the
+Hamiltonian projected on the core, and the quotient is a bound.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from engine.fock.determinants import FockSpace, aufbau, rank, valid
+from engine.fock.slater_condon import FockHamiltonian, between, diagonal
+
+ROWS = 256
+"""Rows compared with all columns at a time."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Subspace:
+    """H_eff as lists: row i has `elements[i]` at the columns `neighbours[i]`.
+
+    Attributes:
+        words: (S, 2, w) core, then survivors; empty slots replaced by a real determinant.
+        filled: (S,) 1.0, and 0.0 for empty slots.
+        diagonal: (S,) H_ii, hartree.
+        core_neighbours: (V, a) places in S.
+        core_elements: (V, a) <x_i|H|x_j>, zero where a row has fewer neighbours.
+        survivor_neighbours: (P, b) places in V.
+        survivor_elements: (P, b).
+    """
+
+    words: Array
+    filled: Array
+    diagonal: Array
+    core_neighbours: Array
+    core_elements: Array
+    survivor_neighbours: Array
+    survivor_elements: Array
+
+    @property
+    def core_size(self) -> int:
+        """Slots of the core V."""
+        return len(self.core_neighbours)
+
+    def apply(self, psi: Array) -> Array:
+        """Returns (S,) H_eff psi."""
+        core = psi[: self.core_size]
+        coupled = [
+            jnp.sum(self.core_elements * psi[self.core_neighbours], axis=1),
+            jnp.sum(self.survivor_elements * core[self.survivor_neighbours], axis=1),
+        ]
+        return self.diagonal * psi + jnp.concatenate(coupled)
+
+    def apply_core(self, core: Array) -> Array:
+        """Returns (V,) H_VV psi of core amplitudes."""
+        inside = self.core_neighbours < self.core_size
+        padded = core[jnp.where(inside, self.core_neighbours, 0)]
+        coupled = jnp.sum(jnp.where(inside, self.core_elements * padded, 0.0), axis=1)
+        return self.diagonal[: self.core_size] * core + coupled
+
+
+def make_subspace(space: FockSpace):
+    """Builds (H, core (V, 2, w), survivors (P, 2, w)) -> Subspace; compiles per width of lists."""
+    count = jax.jit(_count)
+    lists = jax.jit(
+        lambda H, rows, columns, width: _lists(space, H, rows, columns, width),
+        static_argnames="width",
+    )
+
+    def subspace(H: FockHamiltonian, core: Array, survivors: Array) -> Subspace:
+        both = jnp.concatenate([core, survivors])
+        filled = valid(both)
+        words = jnp.where(filled[:, None, None], both, aufbau(space))
+        sides = []
+        for rows, columns in ((core, both), (survivors, core)):
+            width = _bucket(int(count(rows, columns))) if len(rows) else 1
+            sides += lists(H, rows, columns, width=width)
+        levels = jax.lax.map(lambda x: diagonal(space, H, x), words, batch_size=4096)
+        return Subspace(words, filled.astype(jnp.float64), levels, *sides)
+
+    return subspace
+
+
+def _bucket(width: int) -> int:
+    """Returns a width not much larger, of few possible ones: each is a program of its own."""
+    step = max(8, 1 << max(width.bit_length() - 2, 0))
+    return -(-max(width, 1) // step) * step
+
+
+def _coupled(row: Array, columns: Array) -> Array:
+    """Returns (C,) True where a column is a single or double excitation of the row."""
+    distance = rank(row, columns)
+    return valid(row) & valid(columns) & (distance > 0) & (distance <= 2)
+
+
+def _count(rows: Array, columns: Array) -> Array:
+    counts = jax.lax.map(lambda x: jnp.sum(_coupled(x, columns)), rows, batch_size=ROWS)
+    return jnp.max(counts)
+
+
+def _lists(space: FockSpace, H: FockHamiltonian, rows: Array, columns: Array, width: int):
+    def one(row):
+        coupled = _coupled(row, columns)
+        place = jnp.nonzero(coupled, size=width, fill_value=0)[0]
+        used = jnp.arange(width) < jnp.sum(coupled)
+        element = jax.vmap(lambda x: between(space, H, row, x))(columns[place])
+        return place.astype(jnp.int32), jnp.where(used, element, 0.0)
+
+    if not len(rows):
+        return jnp.zeros((0, width), jnp.int32), jnp.zeros((0, width), H.one_body.dtype)
+    return jax.lax.map(one, rows, batch_size=ROWS)

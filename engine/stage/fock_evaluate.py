@@ -1,0 +1,170 @@
+"""Stage `evaluate` in the Fock space: energies of the frozen network, each under its own name."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from engine import __version__
+from engine.config import parse
+from engine.config.fock import FockEvaluateConfig
+from engine.errors import NumericalError
+from engine.fock.estimators import CoreEnergies, core_energies
+from engine.fock.selection import Selected
+from engine.io import hdf5
+from engine.io.trace import write_trace
+from engine.stage import runtime
+from engine.stage.fock_job import FockJob, load_fock
+from engine.stage.fock_sampling import sample, summarise
+from engine.stage.job import read_start
+
+log = logging.getLogger(__name__)
+
+
+def fock_evaluate(
+    sections: dict[str, Any],
+    *,
+    integrals: Path,
+    checkpoint: Path,
+    result: Path,
+    blocks: Path,
+    state_dir: Path,
+) -> None:
+    """Measures the energies of a fixed network.
+
+    Args:
+        sections: Resolved configuration.
+        integrals: Input integrals.h5 of the twist.
+        checkpoint: Input checkpoint of the vmc stage.
+        result: Output, kind "energy"; `energy_ha` is that of `evaluate.estimator`.
+        blocks: Output, kind "blocks": numbers of every sampling step, if there are any.
+        state_dir: Scratch for saved states.
+    """
+    before = read_start(checkpoint)
+    job = load_fock("evaluate", sections, integrals=integrals, start=checkpoint)
+    options = parse(FockEvaluateConfig, sections["evaluate"], where="evaluate")
+    params, selected = job.restored(before, checkpoint)
+    named = _core(job, params, selected)
+    target_ha = options.target_error_ha_per_cell * job.integrals.n_cells
+    sampled = options.estimator == "mcmc"
+    columns = sample(job, params, selected, options, target_ha, state_dir) if sampled else {}
+    facts = {
+        **(summarise(job, columns, target_ha) if sampled else _exact(options.estimator, named)),
+        **_names(named),
+        **_origin(job, columns, target_ha),
+        "estimator": options.estimator,
+    }
+    write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
+    hdf5.write(
+        result,
+        "energy",
+        {"energy_ha": facts["energy_ha"], "error_ha": facts["error_ha"]},
+        units={"energy_ha": "hartree", "error_ha": "hartree"},
+        fingerprint=job.fingerprint,
+        attributes=facts,
+    )
+    _report(job, facts, named)
+
+
+def _core(job: FockJob, params: Any, selected: Selected) -> CoreEnergies:
+    options = job.selection_options
+    return core_energies(
+        job.model.wavefunction,
+        job.space,
+        params,
+        job.reference,
+        selected.core,
+        job.hamiltonian,
+        job.kinetic,
+        is_complex=job.is_complex,
+        chunk=options.chunk,
+        buffer=options.buffer,
+    )
+
+
+def _exact(estimator: str, named: CoreEnergies) -> dict[str, Any]:
+    """Returns the columns of an energy without statistical error."""
+    energy = {
+        "projected": named.projected,
+        "projected-pt2": named.projected + named.pt2,
+        "asymmetric": named.asymmetric,
+    }[estimator]
+    if not np.isfinite(energy):
+        raise NumericalError(
+            f"the energy '{estimator}' is {energy}",
+            where="evaluate, key 'estimator'",
+            expected="determinants outside the core that lie above its energy",
+            remedy="train longer, enlarge selection.core, or set estimator: projected",
+        )
+    return {
+        "energy_ha": energy,
+        "error_ha": 0.0,
+        "error_blocking_ha": 0.0,
+        "tau_steps": 0.0,
+        "variance_ha2": named.variance,
+        "imag_ha": 0.0,
+        "kinetic_ha": named.kinetic,
+        "kinetic_error_ha": 0.0,
+        "potential_ha": energy - named.kinetic,
+        "acceptance": None,
+        "steps": 0,
+        "walkers": 0,
+        "samples": named.connected,
+        "converged": True,
+    }
+
+
+def _names(named: CoreEnergies) -> dict[str, Any]:
+    return {
+        "projected_ha": named.projected,
+        "projected_pt2_ha": named.projected + named.pt2,
+        "asymmetric_ha": named.asymmetric,
+        "spin_squared": named.spin_squared,
+        "pt2_complete": named.complete,
+    }
+
+
+def _origin(job: FockJob, columns: dict[str, np.ndarray], target_ha: float) -> dict[str, Any]:
+    seconds = float(np.sum(columns.get("seconds", 0.0)))
+    return {
+        "target_error_ha": target_ha,
+        "mean_field_ha": job.integrals.mean_field,
+        "n_cells": job.integrals.n_cells,
+        "twist": [float(x) for x in job.integrals.twist],
+        "seed": job.sections["seed"],
+        "seconds": seconds,
+        "hours": seconds / 3600,
+        **runtime.compilation(),
+        "device": jax.devices()[0].device_kind,
+        "engine_version": __version__,
+        "commit": runtime.commit(),
+    }
+
+
+def _report(job: FockJob, facts: dict[str, Any], named: CoreEnergies) -> None:
+    log.info(
+        "%s: projected %.6f, with second order %.6f, asymmetric %.6f Ha; <S^2> %.4f",
+        job.name,
+        named.projected,
+        named.projected + named.pt2,
+        named.asymmetric,
+        named.spin_squared,
+    )
+    log.info(
+        "%s: %s %.6f +- %.6f Ha per simulation cell",
+        *(job.name, facts["estimator"], facts["energy_ha"], facts["error_ha"]),
+    )
+    if not named.complete:
+        log.warning(
+            "%s: not all connections fitted into selection.buffer: second order is truncated",
+            job.name,
+        )
+    if not facts["converged"]:
+        log.warning(
+            "%s: error %.2g Ha, %.2g Ha asked for: raise evaluate.max_steps",
+            *(job.name, facts["error_ha"], facts["target_error_ha"]),
+        )
