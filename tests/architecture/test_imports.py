@@ -31,6 +31,7 @@ ALLOWED = {
         )
     },
     "fock": FOUNDATION | {"types", "system", "io", "fock"},
+    "__main__": FOUNDATION | {"campaign", "stage"},
     "stage": FOUNDATION
     | {
         "types",
@@ -85,7 +86,7 @@ def imported(path):
 
 def part(parts):
     """Returns the part of the engine that a module path belongs to."""
-    if len(parts) == 1 or parts[1].startswith("__"):
+    if len(parts) == 1 or parts[1] in ("__init__", "__version__"):
         return "engine"
     return parts[1]
 
