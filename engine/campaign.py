@@ -77,6 +77,9 @@ class Campaign:
                 options = self.method(material, method)
                 self.number(material, method)
                 self._check_reference(material, method)
+                if options.space == "fock":
+                    self._check_orbitals(material, method)
+                    continue
                 facts = self.material(material)
                 options.evaluate.check_material(
                     facts.periodic,
@@ -114,6 +117,18 @@ class Campaign:
         where = f"{source}, key 'overrides', method '{method}'"
         merged = merge(content, overrides[method], where)
         return config.parse(config.method_class(merged), merged, where=where)
+
+    def _check_orbitals(self, material: str, method: str) -> None:
+        """Refuses second quantisation without Gaussian orbitals of electrons."""
+        facts = self.material(material).config
+        if facts.positrons or facts.mean_field.method in ("plane-waves", "oscillator"):
+            raise ConfigError(
+                f"method '{method}' works in Gaussian orbitals of electrons, which '{material}' "
+                "does not have, or not alone",
+                where=f"{self.path}, key 'runs', material '{material}'",
+                expected="a method in real space",
+                remedy=f"delete '{method}' from the list",
+            )
 
     def _check_reference(self, material: str, method: str) -> None:
         """Refuses the bare determinant where there is no mean field."""
