@@ -181,10 +181,10 @@ def test_the_determinant_of_a_crystal_with_a_positron_has_the_mean_field_energy(
         "positrons": 1,
         "mean_field": {"basis": "sto-3g", "integrals": "fft"},
     }
-    run = sections(material, method(400, 60), (1 / 3, -1 / 4, 1 / 2), "complex")
+    run = sections(material, method(400, 200), (1 / 3, -1 / 4, 1 / 2), "complex")
     result = stages(tmp_path, run)
     gap, error = result["energy_ha"] - result["mean_field_ha"], result["error_ha"]
-    assert error < 1e-2
+    assert error < 1.6e-2  # against 0.29 of one charge with its images
     assert abs(gap) < 3.5 * error
 
 
