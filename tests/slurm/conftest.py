@@ -40,7 +40,7 @@ site:
   memory_factor: %(factor)s
   nodes: %(nodes)d
 """
-STEPS, MOVES = 400, 600
+STEPS, MOVES = 400, 2000
 """An optimisation of about half a minute."""
 OUTCOMES: dict[str, str] = {}
 """Accident -> what became of it, printed at the end."""

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import h5py
 import pytest
@@ -19,25 +20,31 @@ pytestmark = pytest.mark.slurm
 
 def processes(job):
     """Returns the process ids of the stage itself, not of the workflow around it."""
-    rows = ask("ps", "-eo", "pid,args").splitlines()
-    scripts = [row.split()[0] for row in rows if ".snakemake/scripts" in row and "vmc" in row]
     mine = []
-    for pid in scripts:
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                if f"SLURM_JOB_ID={job}".encode() in file.read().split(b"\0"):
-                    mine.append(int(pid))
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            surroundings = (folder / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
+        is_stage = any(b".snakemake/scripts" in word and b"vmc" in word for word in command)
+        if is_stage and f"SLURM_JOB_ID={job}".encode() in surroundings:
+            mine.append(int(folder.name))
     return mine
+
+
+def kill(job):
+    found = processes(job)
+    assert found, f"job {job} is not running here"
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_killed_in_the_middle_of_saving(cluster, undisturbed):
     """SIGKILL, and half a state under its temporary name: it is never read."""
     driver = cluster.start()
     cluster.state(40)
-    for pid in processes(cluster.job()):
-        os.kill(pid, signal.SIGKILL)
+    kill(cluster.job())
     newest = cluster.state(40)
     half = newest.read_bytes()[: newest.stat().st_size // 2]
     step = int(newest.stem.removeprefix("step-")) + 20
@@ -51,7 +58,7 @@ def test_time_limit(cluster, tmp_path):
     """More than a minute of work in jobs of one minute: each leaves in time, the next goes on."""
     whole = Cluster(tmp_path / "whole", cluster.compiled)
     for campaign in (cluster, whole):
-        campaign.method(steps=2 * STEPS, moves=2000)
+        campaign.method(steps=4 * STEPS)
     cluster.site(minutes=1)
     drivers = [(campaign, campaign.start(retries=15)) for campaign in (cluster, whole)]
     for campaign, driver in drivers:
@@ -151,8 +158,7 @@ def test_damaged_state(cluster, undisturbed, damage):
     """The newest state is damaged: told by its checksum, the one before it is used."""
     driver = cluster.start()
     cluster.state(60)
-    for pid in processes(cluster.job()):
-        os.kill(pid, signal.SIGKILL)
+    kill(cluster.job())
     newest = cluster.state(60)
     if damage == "truncated":
         os.truncate(newest, newest.stat().st_size // 2)
