@@ -195,6 +195,14 @@ def test_full_disk(cluster, undisturbed):
         subprocess.run(["umount", "--lazy", str(state)], check=False)
 
 
+def test_file_system_that_delays_new_files(cluster, undisturbed):
+    """Outputs appear seconds after the job has ended; Snakemake waits for them."""
+    cluster.late_files(seconds=6)
+    cluster.finish(cluster.start())
+    assert len(cluster.attempts()) == 1
+    same(cluster.folder, undisturbed)
+
+
 def test_two_nodes(cluster, undisturbed):
     """One process on each of two nodes, joined: the energies of one up to the rounding of sums."""
     if len(ask("sinfo", "--noheader", "--Node", "--partition", partition()).splitlines()) < 2:
