@@ -30,6 +30,7 @@ ALLOWED = {
             "estimator",
         )
     },
+    "__main__": FOUNDATION | {"campaign", "stage"},
     "stage": FOUNDATION
     | {
         "types",
@@ -79,7 +80,7 @@ def imported(path):
 
 def part(parts):
     """Returns the part of the engine that a module path belongs to."""
-    if len(parts) == 1 or parts[1].startswith("__"):
+    if len(parts) == 1 or parts[1] in ("__init__", "__version__"):
         return "engine"
     return parts[1]
 
