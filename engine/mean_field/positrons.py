@@ -44,7 +44,7 @@ def positron_orbitals(
     electrons = np.asarray(field.make_rdm1())
     electrons = electrons if electrons.ndim == np.ndim(kinetic) else electrons.sum(axis=0)
     attraction = np.asarray(field.get_hcore()) - kinetic
-    core = kinetic - attraction - np.asarray(field.get_jk(dm=electrons, with_k=False)[0])
+    core = kinetic - attraction - np.asarray(field.get_jk(None, electrons, with_k=False)[0])
     overlap = np.asarray(field.get_ovlp())
     blocks = [np.reshape(x, (-1, *np.shape(x)[-2:])) for x in (core, overlap)]
     levels = [_lowest(h, s, width) for h, s in zip(*blocks, strict=True)]
@@ -82,9 +82,10 @@ def _fill(energy: np.ndarray, count: int) -> np.ndarray:
 def _energy(field: Any, core: np.ndarray, density: np.ndarray) -> float:
     """Returns tr(h D) + tr(J D)/2 - sum_s tr(K_s D_s)/2 per primitive cell."""
     points = 1 if core.ndim == 2 else len(core)
-    coulomb, exchange = (np.asarray(x) for x in field.get_jk(dm=density))
     both = density.sum(axis=0)
-    pairs = _trace(coulomb.sum(axis=0), both) - _trace(exchange, density)
+    # By position: molecules and crystals name the density differently, and ignore the other name.
+    pairs = _trace(np.asarray(field.get_jk(None, both, with_k=False)[0]), both)
+    pairs -= sum(_trace(np.asarray(field.get_jk(None, one)[1]), one) for one in density)
     return (_trace(core, both) + 0.5 * pairs) / points
 
 

@@ -40,7 +40,19 @@ site:
   memory_factor: %(factor)s
   nodes: %(nodes)d
 """
-STEPS, MOVES = 400, 300
+LATE = """\
+import os, subprocess
+rename = os.replace
+def late(source, target):
+    if str(target).endswith(("checkpoint.h5", "trace.h5", "result.h5")):
+        command = ["sh", "-c", "sleep %(seconds)d; mv $0 $1", str(source), str(target)]
+        subprocess.Popen(command, start_new_session=True)
+    else:
+        rename(source, target)
+os.replace = late
+"""
+"""A file system that shows outputs some seconds after they were written."""
+STEPS, MOVES = 400, 2000
 """An optimisation of about half a minute."""
 OUTCOMES: dict[str, str] = {}
 """Accident -> what became of it, printed at the end."""
@@ -62,6 +74,7 @@ class Cluster:
     def __init__(self, folder: Path, compiled: Path | None = None):
         self.folder = folder
         self.compiled = compiled
+        self.surroundings: dict[str, str] = {}
         for name in ("materials", "methods", "profiles/slurm"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "materials/h2.yaml").write_text(MATERIAL)
@@ -81,6 +94,13 @@ class Cluster:
             "nodes": nodes,
         }
         (self.folder / "profiles/slurm/site.yaml").write_text(text)
+
+    def late_files(self, seconds: int) -> None:
+        """Makes the outputs of jobs appear late."""
+        folder = self.folder / "late"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(LATE % {"seconds": seconds})
+        self.surroundings["PYTHONPATH"] = str(folder)
 
     def neighbour(self) -> None:
         """Adds a material whose optimisation fails at once and always: it runs away by decree."""
@@ -102,7 +122,7 @@ class Cluster:
             return subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=os.environ | surroundings,
+                env=os.environ | surroundings | self.surroundings,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

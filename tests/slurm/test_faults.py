@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import h5py
 import pytest
@@ -19,29 +20,35 @@ pytestmark = pytest.mark.slurm
 
 def processes(job):
     """Returns the process ids of the stage itself, not of the workflow around it."""
-    rows = ask("ps", "-eo", "pid,args").splitlines()
-    scripts = [row.split()[0] for row in rows if ".snakemake/scripts" in row and "vmc" in row]
     mine = []
-    for pid in scripts:
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                if f"SLURM_JOB_ID={job}".encode() in file.read().split(b"\0"):
-                    mine.append(int(pid))
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            surroundings = (folder / "environ").read_bytes().split(b"\0")
         except OSError:
             continue
+        is_stage = any(b".snakemake/scripts" in word and b"vmc" in word for word in command)
+        if is_stage and f"SLURM_JOB_ID={job}".encode() in surroundings:
+            mine.append(int(folder.name))
     return mine
 
 
-def test_killed_in_the_middle_of_saving(cluster, undisturbed):
-    """SIGKILL while a state is being written: what is half written is never read."""
-    driver = cluster.start()
-    cluster.state(20)
-    part = lambda: list((cluster.stage / "state").glob(".step-*.part"))  # noqa: E731
-    end = time.monotonic() + 20
-    while not part() and time.monotonic() < end:
-        pass
-    for pid in processes(cluster.job()):
+def kill(job):
+    found = processes(job)
+    assert found, f"job {job} is not running here"
+    for pid in found:
         os.kill(pid, signal.SIGKILL)
+
+
+def test_killed_in_the_middle_of_saving(cluster, undisturbed):
+    """SIGKILL, and half a state under its temporary name: it is never read."""
+    driver = cluster.start()
+    cluster.state(40)
+    kill(cluster.job())
+    newest = cluster.state(40)
+    half = newest.read_bytes()[: newest.stat().st_size // 2]
+    step = int(newest.stem.removeprefix("step-")) + 20
+    newest.with_name(f".step-{step:09d}.h5.part").write_bytes(half)
     cluster.finish(driver)
     assert len(cluster.attempts()) == 2
     same(cluster.folder, undisturbed)
@@ -51,9 +58,9 @@ def test_time_limit(cluster, tmp_path):
     """More than a minute of work in jobs of one minute: each leaves in time, the next goes on."""
     whole = Cluster(tmp_path / "whole", cluster.compiled)
     for campaign in (cluster, whole):
-        campaign.method(steps=2 * STEPS)
+        campaign.method(steps=4 * STEPS)
     cluster.site(minutes=1)
-    drivers = [(campaign, campaign.start()) for campaign in (cluster, whole)]
+    drivers = [(campaign, campaign.start(retries=15)) for campaign in (cluster, whole)]
     for campaign, driver in drivers:
         campaign.finish(driver)
     tries = cluster.attempts()
@@ -151,8 +158,7 @@ def test_damaged_state(cluster, undisturbed, damage):
     """The newest state is damaged: told by its checksum, the one before it is used."""
     driver = cluster.start()
     cluster.state(60)
-    for pid in processes(cluster.job()):
-        os.kill(pid, signal.SIGKILL)
+    kill(cluster.job())
     newest = cluster.state(60)
     if damage == "truncated":
         os.truncate(newest, newest.stat().st_size // 2)
@@ -187,6 +193,14 @@ def test_full_disk(cluster, undisturbed):
         same(cluster.folder, undisturbed)
     finally:
         subprocess.run(["umount", "--lazy", str(state)], check=False)
+
+
+def test_file_system_that_delays_new_files(cluster, undisturbed):
+    """Outputs appear seconds after the job has ended; Snakemake waits for them."""
+    cluster.late_files(seconds=6)
+    cluster.finish(cluster.start())
+    assert len(cluster.attempts()) == 1
+    same(cluster.folder, undisturbed)
 
 
 def test_two_nodes(cluster, undisturbed):
