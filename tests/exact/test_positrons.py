@@ -159,7 +159,7 @@ def test_a_positron_in_the_field_of_a_proton_alone_is_an_electron_without_attrac
     assert expected > 0
 
 
-@pytest.mark.parametrize("positrons", [1, 2])
+@pytest.mark.parametrize("positrons", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_determinant_with_positrons_has_the_mean_field_energy(tmp_path, positrons):
     material = PSH | {"positrons": positrons, "charge": positrons - 1}
     run = sections(material, method(500, 60))
@@ -169,6 +169,7 @@ def test_the_determinant_with_positrons_has_the_mean_field_energy(tmp_path, posi
     assert abs(gap) < 3.5 * error
 
 
+@pytest.mark.slow
 def test_the_determinant_of_a_crystal_with_a_positron_has_the_mean_field_energy(tmp_path):
     crystal = {
         "kind": "atoms",
@@ -218,6 +219,7 @@ def network(steps, **keys):
     }
 
 
+@pytest.mark.slow
 def test_positronium_from_a_network(tmp_path):
     run = sections(PS, network(150, target_error_ha_per_cell=1e-4))
     result = stages(tmp_path, run)
