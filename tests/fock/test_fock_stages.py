@@ -34,7 +34,7 @@ METHOD = {
     "space": "fock",
     "ansatz": {"width": 8},
     "selection": {"core": 12, "start": 6, "grow_steps": 8, "survivor_factor": 1.0, "period": 4},
-    "vmc": {"steps": 24, "checkpoint_steps": 10},
+    "vmc": {"steps": 60, "checkpoint_steps": 10},
 }
 
 

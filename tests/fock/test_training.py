@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from engine.config.fock import FockAnsatzConfig, FockOptimizerConfig, SelectionConfig
@@ -12,6 +13,7 @@ from engine.fock.natural import make_fock_optimizer
 from engine.fock.selection import make_selection
 from tests.fock.systems import hydrogen, molecule
 from tests.fock.test_integrals import WATER, exact
+from tests.fock.test_slater_condon import matrix
 
 MHA = 1e-3
 
@@ -66,14 +68,10 @@ def test_survivors_bring_the_functional_below_the_projected_energy():
 @pytest.mark.slow
 def test_a_ring_with_complex_integrals_reaches_the_exact_energy():
     """Four atoms at twist 1/4: the lowest eigenvalue of the whole complex matrix."""
-    from tests.fock.test_slater_condon import matrix
-
     options = {"cells": (2, 1, 1), "twist": (0.25, 0, 0), "is_complex": True}
     integrals = hydrogen(2, 1.8, periodic=True, orbitals="oao", **options)
     space = FockSpace(4, 2, 2)
     full, _ = matrix(space, sc.hamiltonian(integrals))
-    import numpy as np
-
     lowest = np.linalg.eigvalsh(full)[0]
     energy, _, _ = train(integrals, SelectionConfig(core=36), 150, width=16)
     assert -1e-9 < energy - lowest < 0.05 * MHA

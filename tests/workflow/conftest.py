@@ -72,6 +72,7 @@ CAMPAIGN = """
 RULES = {
     "building the simulation cell": "structure",
     "mean field at": "mean_field",
+    "integrals at": "integrals",
     "pretraining": "pretrain",
     "optimising": "vmc",
     "evaluating": "evaluate",

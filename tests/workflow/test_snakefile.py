@@ -25,10 +25,12 @@ def test_the_whole_campaign_dry_runs(shipped):
     assert {
         ("structure", "diamond"),
         ("vmc", "lih-cell-twists"),
+        ("integrals", "h2o-sto3g"),
         ("twist_figure", "h4-chain"),
         ("literature_figure", ""),
         ("report", ""),
     } <= planned
+    assert {m for rule, m in planned if rule == "integrals"} == {"h2o-sto3g", "h6-open-chain"}
 
 
 def test_the_demo_dry_runs(shipped):
