@@ -157,7 +157,7 @@ def test_two_campaigns_in_one_folder(cluster, undisturbed):
     cluster.state(20)
     second = cluster.start()
     assert second.wait(120) != 0
-    assert "could not be locked" in (cluster.folder / "driver.log").read_text()
+    assert "cannot be locked" in (cluster.folder / "driver.log").read_text()
     cluster.finish(driver)
     assert len(cluster.attempts()) == 1
     same(cluster.folder, undisturbed)
