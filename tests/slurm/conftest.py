@@ -75,6 +75,7 @@ class Cluster:
         self.folder = folder
         self.compiled = compiled
         self.surroundings: dict[str, str] = {}
+        self.drivers: list[subprocess.Popen] = []
         for name in ("materials", "methods", "profiles/slurm"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / "materials/h2.yaml").write_text(MATERIAL)
@@ -119,7 +120,7 @@ class Cluster:
         if self.compiled:
             surroundings["JAX_COMPILATION_CACHE_DIR"] = str(self.compiled)
         with open(self.folder / "driver.log", "a") as log:
-            return subprocess.Popen(
+            driver = subprocess.Popen(
                 command,
                 cwd=self.folder,
                 env=os.environ | surroundings | self.surroundings,
@@ -127,6 +128,8 @@ class Cluster:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.drivers.append(driver)
+        return driver
 
     def finish(self, driver: subprocess.Popen, timeout=1200, good=True) -> str:
         """Waits for the workflow; returns what it printed."""
@@ -174,6 +177,9 @@ class Cluster:
         return [r.split("|")[0] for r in rows if r.endswith(f"|{self.folder}")]
 
     def clean(self) -> None:
+        for driver in self.drivers:
+            if driver.poll() is None:
+                os.killpg(driver.pid, signal.SIGKILL)
         if jobs := self.queue():
             subprocess.run(["scancel", "--signal=KILL", *jobs], check=False)
             subprocess.run(["scancel", *jobs], check=False)

@@ -6,7 +6,6 @@ After every accident the campaign ends with the bits of an undisturbed one.
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import h5py
@@ -101,11 +100,23 @@ def test_requeued(cluster, undisturbed):
     job = cluster.job()
     if subprocess.run(["scontrol", "requeue", job], check=False).returncode:
         pytest.skip("this SLURM does not requeue")
-    subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
-    subprocess.run(["scontrol", "release", job], check=False)
+    start_now(cluster)
     cluster.finish(driver)
     assert len(cluster.attempts()) == 2
     same(cluster.folder, undisturbed)
+
+
+def start_now(cluster):
+    """Starts jobs that SLURM has put back and holds for two minutes."""
+    for job in cluster.until(cluster.queue, what="the job in the queue"):
+        subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
+        subprocess.run(["scontrol", "release", job], check=False)
+
+
+def _again(node, resume):
+    """Asks for a node until it is not down any more."""
+    subprocess.run(resume, check=False, capture_output=True)
+    return "down" not in ask("sinfo", "--noheader", "--nodes", node, "--format", "%T")
 
 
 def test_node_down_and_back(cluster, undisturbed):
@@ -116,11 +127,10 @@ def test_node_down_and_back(cluster, undisturbed):
     down = ["scontrol", "update", f"nodename={node}", "state=down", "reason=test"]
     if subprocess.run(down, check=False).returncode:
         pytest.skip("only an administrator can take a node down")
-    time.sleep(3)
-    subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], check=True)
-    for job in cluster.queue():
-        subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
-        subprocess.run(["scontrol", "release", job], check=False)
+    resume = ["scontrol", "update", f"nodename={node}", "state=resume"]
+    cluster.until(lambda: "stopped" in {a.outcome for a in cluster.attempts()}, what="the end")
+    cluster.until(lambda: _again(node, resume), what=f"{node} to come back")
+    start_now(cluster)
     cluster.finish(driver)
     assert len(cluster.attempts()) == 2
     same(cluster.folder, undisturbed)
@@ -147,7 +157,7 @@ def test_two_campaigns_in_one_folder(cluster, undisturbed):
     cluster.state(20)
     second = cluster.start()
     assert second.wait(120) != 0
-    assert "could not be locked" in (cluster.folder / "driver.log").read_text()
+    assert "cannot be locked" in (cluster.folder / "driver.log").read_text()
     cluster.finish(driver)
     assert len(cluster.attempts()) == 1
     same(cluster.folder, undisturbed)
