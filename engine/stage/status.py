@@ -19,7 +19,8 @@ from engine.errors import DataError
 from engine.io import attempt, hdf5
 from engine.stage.show import compact
 
-STAGES = ("structure", "mean_field", "pretrain", "vmc", "evaluate")
+RESUMED = ("pretrain", "vmc", "evaluate")
+"""Stages that record their attempts."""
 SILENT_S = 180.0
 """A running stage gives a sign of life more often than this, or than every 30 steps."""
 FAILURE = re.compile(r" CRITICAL engine: (?P<kind>\w+): (?P<message>.*)")
@@ -81,33 +82,37 @@ def _line(
 ) -> Line:
     name = {"material": material, "method": method, "twist": twist}
     reference = campaign.method(material, method).reference
-    places = dict(_places(root, **name, reference=reference))
-    stage = next((s for s in STAGES if not places[s][0].exists()), None)
+    is_fock = campaign.space(material, method) == "fock"
+    places = dict(_places(root, **name, reference=reference, is_fock=is_fock))
+    stages = list(places)
+    stage = next((s for s in stages if not places[s][0].exists()), None)
     n_cells = campaign.material(material).n_cells
     if stage is None:
         return _done(name, places["evaluate"][0], n_cells)
     output, log = places[stage]
-    tries = attempt.read(output.parent / "state") if stage in STAGES[2:] else []
+    tries = attempt.read(output.parent / "state") if stage in RESUMED else []
     if tries:
         return _tried(name, stage, tries, log, n_cells)
     if found := _failure(log):
         return Line(**name, stage=stage, state="failed", note=found[1])
     if log.exists() and time.time() - log.stat().st_mtime < SILENT_S:
         return Line(**name, stage=stage, state="running", note="starting")
-    before = STAGES.index(stage) - 1
-    ready = started and (before < 0 or places[STAGES[before]][0].exists())
+    before = stages.index(stage) - 1
+    ready = started and (before < 0 or places[stages[before]][0].exists())
     return Line(**name, stage=stage, state="queued" if ready else "waiting")
 
 
 def _places(
-    root: Path, material: str, method: str, twist: str, reference: str
+    root: Path, material: str, method: str, twist: str, reference: str, is_fock: bool
 ) -> Iterator[tuple[str, tuple[Path, Path]]]:
-    """Yields stage -> (its last output, its log)."""
+    """Yields stage -> (its last output, its log), in the order of the stages."""
     results, logs = root / "results" / material, root / "logs" / material
     yield "structure", (results / "system.h5", logs / "structure.log")
     field = f"mean_field/{reference}/twist-{twist}"
     yield "mean_field", (results / f"{field}.h5", logs / f"{field}.log")
     run = f"{method}/twist-{twist}"
+    if is_fock:
+        yield "integrals", (results / run / "integrals.h5", logs / run / "integrals.log")
     outputs = {"pretrain": "checkpoint.h5", "vmc": "checkpoint.h5", "evaluate": "result.h5"}
     for stage, output in outputs.items():
         yield stage, (results / run / stage / output, logs / run / f"{stage}.log")

@@ -143,6 +143,14 @@ def test_a_result(folder, lines):
     assert line["energy_ha_per_cell"] == pytest.approx(-1.1)
 
 
+def test_second_quantisation_has_a_stage_more(folder, lines):
+    folder.make("methods/net.yaml", "space: fock\n")
+    folder.make(".snakemake/locks/0.lock")
+    folder.make("results/h2/system.h5")
+    folder.make("results/h2/mean_field/scf/twist-000.h5")
+    assert (lines("h2")[0]["stage"], lines("h2")[0]["state"]) == ("integrals", "queued")
+
+
 def test_for_people(folder, capsys):
     folder.trained("chain")
     folder.tries(RUNNING)
