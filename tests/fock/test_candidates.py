@@ -14,6 +14,8 @@ from engine.fock.subspace import make_subspace
 from tests.fock.systems import hydrogen
 from tests.fock.test_slater_condon import matrix, random_integrals
 
+pytestmark = pytest.mark.slow  # programs of many shapes: minutes of compilation
+
 
 @functools.cache
 def dense(n=6, up=3, down=2, is_complex=False):

@@ -18,6 +18,8 @@ from engine.fock.natural import gram_matrix, make_fock_optimizer
 from engine.fock.subspace import make_subspace
 from tests.fock.test_slater_condon import matrix, random_integrals
 
+pytestmark = pytest.mark.slow  # programs of many shapes: minutes of compilation
+
 CORE, SURVIVORS = np.arange(3, 40, 3), np.arange(4, 40, 3)
 
 

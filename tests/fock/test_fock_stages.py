@@ -20,6 +20,8 @@ from engine.stage.spaces import stage_function
 from engine.stage.structure import structure
 from tests.fock.test_integrals import exact
 
+pytestmark = pytest.mark.slow  # programs of many shapes: minutes of compilation
+
 MATERIAL = {
     "structure": {
         "kind": "chain",

@@ -15,6 +15,8 @@ from tests.fock.systems import hydrogen, molecule
 from tests.fock.test_integrals import WATER, exact
 from tests.fock.test_slater_condon import matrix
 
+pytestmark = pytest.mark.slow  # programs of many shapes: minutes of compilation
+
 MHA = 1e-3
 
 
