@@ -23,7 +23,8 @@ def test_the_target_appears_whole_in_a_new_folder(tmp_path):
 
 @pytest.mark.parametrize(
     ("failure", "seen"),
-    [(ValueError, ValueError), (KeyboardInterrupt, KeyboardInterrupt), (OSError, DataError)],
+    [(ValueError, ValueError), (KeyboardInterrupt, KeyboardInterrupt)]
+    + [(error, DataError) for error in (OSError, RuntimeError)],
 )
 def test_a_failure_keeps_the_older_file_and_leaves_nothing_else(tmp_path, failure, seen):
     target = tmp_path / "file.txt"
