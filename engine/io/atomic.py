@@ -30,7 +30,7 @@ def replaced(path: str | Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # HDF5 makes a RuntimeError of a full disk
         _discard(temporary)
         raise DataError(
             f"could not write: {error}",

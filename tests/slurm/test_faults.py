@@ -6,6 +6,7 @@ After every accident the campaign ends with the bits of an undisturbed one.
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import h5py
@@ -100,6 +101,7 @@ def test_requeued(cluster, undisturbed):
     job = cluster.job()
     if subprocess.run(["scontrol", "requeue", job], check=False).returncode:
         pytest.skip("this SLURM does not requeue")
+    cluster.until(cluster.queue, what="the job in the queue")
     start_now(cluster)
     cluster.finish(driver)
     assert len(cluster.attempts()) == 2
@@ -107,16 +109,10 @@ def test_requeued(cluster, undisturbed):
 
 
 def start_now(cluster):
-    """Starts jobs that SLURM has put back and holds for two minutes."""
-    for job in cluster.until(cluster.queue, what="the job in the queue"):
+    """Starts jobs that SLURM has put back: it holds them for minutes, or for ever."""
+    for job in cluster.queue():
         subprocess.run(["scontrol", "update", f"jobid={job}", "StartTime=now"], check=False)
-        subprocess.run(["scontrol", "release", job], check=False)
-
-
-def _again(node, resume):
-    """Asks for a node until it is not down any more."""
-    subprocess.run(resume, check=False, capture_output=True)
-    return "down" not in ask("sinfo", "--noheader", "--nodes", node, "--format", "%T")
+        subprocess.run(["scontrol", "release", job], check=False, capture_output=True)
 
 
 def test_node_down_and_back(cluster, undisturbed):
@@ -127,10 +123,17 @@ def test_node_down_and_back(cluster, undisturbed):
     down = ["scontrol", "update", f"nodename={node}", "state=down", "reason=test"]
     if subprocess.run(down, check=False).returncode:
         pytest.skip("only an administrator can take a node down")
-    resume = ["scontrol", "update", f"nodename={node}", "state=resume"]
     cluster.until(lambda: "stopped" in {a.outcome for a in cluster.attempts()}, what="the end")
-    cluster.until(lambda: _again(node, resume), what=f"{node} to come back")
-    start_now(cluster)
+
+    def resumed():
+        """Brings node and job back, again if the node was not ready for the job."""
+        back = ["scontrol", "update", f"nodename={node}", "state=resume"]
+        subprocess.run(back, check=False, capture_output=True)
+        start_now(cluster)
+        time.sleep(2)
+        return len(cluster.attempts()) > 1
+
+    cluster.until(resumed, what="the second attempt")
     cluster.finish(driver)
     assert len(cluster.attempts()) == 2
     same(cluster.folder, undisturbed)

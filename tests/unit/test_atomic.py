@@ -1,9 +1,12 @@
 """Files are whole or not there."""
 
+import resource
+
+import numpy as np
 import pytest
 
 from engine.errors import DataError
-from engine.io import atomic
+from engine.io import atomic, hdf5
 
 
 def names(folder):
@@ -20,7 +23,8 @@ def test_the_target_appears_whole_in_a_new_folder(tmp_path):
 
 @pytest.mark.parametrize(
     ("failure", "seen"),
-    [(ValueError, ValueError), (KeyboardInterrupt, KeyboardInterrupt), (OSError, DataError)],
+    [(ValueError, ValueError), (KeyboardInterrupt, KeyboardInterrupt)]
+    + [(error, DataError) for error in (OSError, RuntimeError)],
 )
 def test_a_failure_keeps_the_older_file_and_leaves_nothing_else(tmp_path, failure, seen):
     target = tmp_path / "file.txt"
@@ -45,3 +49,18 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="could not write"), atomic.replaced(tmp_path / "file/x"):
         pass
+
+
+def test_an_hdf5_file_without_room(tmp_path):
+    """The limit of file sizes stands for the end of the disk, which HDF5 may notice late."""
+    path = tmp_path / "state.h5"
+    hdf5.write(path, "state", {"x": np.zeros(3)}, fingerprint="old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20000, before[1]))
+    try:
+        with pytest.raises(DataError, match="could not write"):
+            hdf5.write(path, "state", {"x": np.zeros(9000)}, fingerprint="new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert hdf5.read(path, "state").fingerprint == "old"
+    assert names(tmp_path) == ["state.h5"]
