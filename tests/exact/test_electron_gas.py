@@ -100,7 +100,7 @@ MONTE_CARLO = {  # electrons, rs, polarisation, twist, walkers, steps
     "N=14": (gas(14, 1.0, 0), (0, 0, 0), 250, 60),
     "N=7 polarised": (gas(7, 20.0, 1), (0, 0, 0), 250, 80),
     "any cell at a twist": (*TWISTED["any"], 250, 80),
-    "two electrons": (gas(2, 5.0, 0), (0.1, 0.2, 0.3), 250, 80),
+    "two electrons": (gas(2, 5.0, 0), (0.1, 0.2, 0.3), 500, 300),
 }
 SLOW = {
     f"N={n} rs={rs}": (gas(n, rs, polarisation), (0, 0, 0), 400, 400)
