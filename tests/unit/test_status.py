@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import time
+import types
 
 import pytest
 
 from engine.__main__ import main
 from engine.io import attempt, hdf5
+from engine.stage import status
 
 CAMPAIGN = "seed: 1\nruns: {h2: [net], chain: [net]}\n"
 H2 = "structure: {kind: molecule, name: H2}\n"
@@ -64,7 +66,9 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
+    """The folder at the time of the records, however long other tests took."""
+    monkeypatch.setattr(status, "time", types.SimpleNamespace(time=lambda: NOW))
     return Folder(tmp_path)
 
 
