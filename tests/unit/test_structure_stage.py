@@ -156,6 +156,8 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "electron-gas-2": (0, 1, (1, 1), [1]),
     "electron-gas-7-polarised": (0, 1, (7, 0), [1]),
     "electron-gas-14": (0, 1, (7, 7), [1]),
+    "h2o-sto3g": (3, 1, (5, 5), [1]),
+    "h6-open-chain": (6, 1, (3, 3), [1]),
 }
 LITERATURE = {
     "h-atom": -0.5,
