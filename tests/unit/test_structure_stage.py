@@ -181,6 +181,8 @@ LITERATURE = {
     "electron-gas-2": -0.708241,
     "electron-gas-7-polarised": None,
     "electron-gas-14": None,
+    "h2o-sto3g": -75.01553019,
+    "h6-open-chain": -3.2667431,
 }
 
 
