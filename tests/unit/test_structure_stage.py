@@ -201,7 +201,11 @@ def test_shipped_material(name):
     value = material.literature and material.literature.value
     assert value == LITERATURE[name]
     if material.literature:
-        units = {"chain": "ha_per_atom", "electron-gas": "ha_per_electron"}
+        units = {
+            "h4-chain": "ha_per_atom",
+            "h10-chain": "ha_per_atom",
+            "electron-gas": "ha_per_electron",
+        }
         expected = [unit for part, unit in units.items() if part in name] or ["ha_per_cell"]
         assert [material.literature.unit] == expected
 
