@@ -189,7 +189,7 @@ def test_full_disk(cluster, undisturbed):
     """No room for a state: the older one stays good, and is resumed when there is room."""
     state = cluster.stage / "state"
     state.mkdir(parents=True)
-    mounted = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(state)]
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(state)]
     if subprocess.run(mounted, check=False, capture_output=True).returncode:
         pytest.skip("only an administrator can make a small disk")
     try:
