@@ -10,9 +10,12 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from pyscf import lo
+from pyscf import lib, lo
 from pyscf.pbc.lib.kpts_helper import get_kconserv
 from pyscf.pbc.tools import madelung
+
+WORKSPACE_MB = 4000
+"""Memory for a block of integrals."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,6 +71,8 @@ def _periodic(field: Any) -> BlochIntegrals:
     conserved = get_kconserv(cell, kpoints)
     n, m = len(kpoints), cell.nao_nr()
     two_body = np.zeros((n, n, n, m, m, m, m), complex)
+    # PySCF's limit counts what the process holds already, which may be more than all of it.
+    field.with_df.max_memory = lib.current_memory()[0] + WORKSPACE_MB
     for a, b, c in np.ndindex(n, n, n):
         points = kpoints[[a, b, c, conserved[a, b, c]]]
         block = field.with_df.get_eri(points, compact=False)

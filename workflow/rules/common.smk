@@ -82,7 +82,8 @@ def figures_of(runs):
     """Returns the figures of runs: training, twists where there are several, observables."""
     trained = [run for run in runs if CAMPAIGN.method(*run).vmc.steps > 0]
     twisted = [run for run in runs if len(twists_of(run[0])) > 1]
-    measured = [run for run in runs if CAMPAIGN.method(*run).evaluate.observables]
+    real = [run for run in runs if CAMPAIGN.space(*run) == "real"]
+    measured = [run for run in real if CAMPAIGN.method(*run).evaluate.observables]
     return [
         *per_run("results/figures/{material}/{method}/training.svg", trained),
         *per_run("results/figures/{material}/{method}/twists.svg", twisted),
