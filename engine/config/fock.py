@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from engine.config.method import MethodConfig
+from engine.config.method import MethodConfig, VmcConfig, check_steps
 from engine.config.schema import key, section
 from engine.errors import ConfigError
 
@@ -112,18 +112,10 @@ class FockPretrainConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class FockVmcConfig:
+class FockVmcConfig(VmcConfig):
     """Variational optimisation."""
 
     steps: int = key("optimisation steps", default=1000, at_least=0)
-    checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
-    runaway_ha_per_particle: float = key(
-        "stop when the energy per electron is this far below the mean field's, or twenty times as "
-        "far above",
-        default=0.5,
-        unit="hartree",
-        above=0,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,13 +139,7 @@ class FockEvaluateConfig:
 
     def check(self, where: str) -> None:
         """Raises ConfigError where keys contradict each other."""
-        if self.min_steps > self.max_steps:
-            raise ConfigError(
-                f"min_steps {self.min_steps} is above max_steps {self.max_steps}",
-                where=f"{where}, key 'min_steps'",
-                expected=f"at most max_steps, {self.max_steps}",
-                remedy="lower min_steps or raise max_steps",
-            )
+        check_steps(self.min_steps, self.max_steps, where)
 
 
 @dataclasses.dataclass(frozen=True)

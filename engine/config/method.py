@@ -139,6 +139,17 @@ OBSERVABLES = {
 """Name -> whether it needs a periodic cell (True) or an open one (False)."""
 
 
+def check_steps(least: int, limit: int, where: str) -> None:
+    """Raises ConfigError where the least number of steps is above the limit."""
+    if least > limit:
+        raise ConfigError(
+            f"min_steps {least} is above max_steps {limit}",
+            where=f"{where}, key 'min_steps'",
+            expected=f"at most max_steps, {limit}",
+            remedy="lower min_steps or raise max_steps",
+        )
+
+
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
     """Sampling with frozen parameters."""
@@ -198,13 +209,7 @@ class EvaluateConfig:
                     where=f"{where}, key 'observables'",
                     expected=nearest(name, OBSERVABLES),
                 )
-        if self.min_steps > self.max_steps:
-            raise ConfigError(
-                f"min_steps {self.min_steps} is above max_steps {self.max_steps}",
-                where=f"{where}, key 'min_steps'",
-                expected=f"at most max_steps, {self.max_steps}",
-                remedy="lower min_steps or raise max_steps",
-            )
+        check_steps(self.min_steps, self.max_steps, where)
 
 
 @dataclasses.dataclass(frozen=True)

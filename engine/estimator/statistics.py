@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+MAX_STREAMS = 64
+"""Walkers are averaged into at most this many independent streams for the autocorrelation."""
+
 
 class Estimate(NamedTuple):
     """A mean with its statistical error.
@@ -81,3 +84,8 @@ def blocking_error(series: np.ndarray, min_blocks: int = 16) -> float:
         even = len(series) // 2 * 2
         series = 0.5 * (series[0:even:2] + series[1:even:2])
     return best
+
+
+def stream_count(walkers: int) -> int:
+    """Returns into how many equal streams of walkers averages are taken: a divisor of `walkers`."""
+    return max(s for s in range(1, min(MAX_STREAMS, walkers) + 1) if walkers % s == 0)

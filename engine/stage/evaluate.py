@@ -16,7 +16,7 @@ import numpy as np
 from engine import __version__, devices, keys
 from engine.config import EvaluateConfig, VmcConfig, parse
 from engine.estimator import make_estimators
-from engine.estimator.statistics import estimate
+from engine.estimator.statistics import estimate, stream_count
 from engine.io import hdf5, observables
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
@@ -27,8 +27,6 @@ from engine.types import Estimator
 
 log = logging.getLogger(__name__)
 
-MAX_STREAMS = 64
-"""Walkers are averaged into at most this many independent streams for the autocorrelation."""
 TRUSTED_TAUS = 50
 """Fewer autocorrelation times than this do not make a trustworthy error bar."""
 
@@ -120,7 +118,7 @@ def make_measurement(job: Job, estimators: Mapping[str, Estimator]):
     """Builds (advance, prepare) over states (params, sampler state, estimators' states)."""
     equilibrate, measure = make_measure(job, "evaluate")
     updates = {name: jax.jit(estimator.update) for name, estimator in estimators.items()}
-    streams = max(s for s in range(1, min(MAX_STREAMS, job.walkers) + 1) if job.walkers % s == 0)
+    streams = stream_count(job.walkers)
 
     def prepare(state):
         params, sampler, accumulated = state

@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from engine import __version__
@@ -20,7 +19,7 @@ from engine.io.trace import write_trace
 from engine.stage import runtime
 from engine.stage.fock_job import FockJob, load_fock
 from engine.stage.fock_sampling import sample, summarise
-from engine.stage.job import read_start
+from engine.stage.job import read_start, run_facts
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +55,7 @@ def fock_evaluate(
         **(summarise(job, columns, target_ha) if sampled else _exact(options.estimator, named)),
         **_names(named),
         **_origin(job, columns, target_ha),
+        **run_facts(state_dir),
         "estimator": options.estimator,
     }
     write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
@@ -138,8 +138,6 @@ def _origin(job: FockJob, columns: dict[str, np.ndarray], target_ha: float) -> d
         "seed": job.sections["seed"],
         "seconds": seconds,
         "hours": seconds / 3600,
-        **runtime.compilation(),
-        "device": jax.devices()[0].device_kind,
         "engine_version": __version__,
         "commit": runtime.commit(),
     }

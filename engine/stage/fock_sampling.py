@@ -11,15 +11,12 @@ import numpy as np
 from engine import keys
 from engine.config import parse
 from engine.config.fock import FockEvaluateConfig, FockSamplerConfig
-from engine.estimator.statistics import estimate
+from engine.estimator.statistics import estimate, stream_count
 from engine.fock.markov import FockWalkers, make_chain, make_fock_local_energy
 from engine.fock.selection import Selected
 from engine.stage import loop
 from engine.stage.checks import check_finite
 from engine.stage.fock_job import FockJob
-
-MAX_STREAMS = 64
-"""Walkers are averaged into at most this many independent streams for the autocorrelation."""
 
 
 def sample(
@@ -53,7 +50,7 @@ def _chain(job: FockJob, params: Any, selected: Selected, sampler: FockSamplerCo
     chain = make_chain(job.model.wavefunction, job.space, sampler.moves)
     local = make_fock_local_energy(job.model.wavefunction, job.space, is_complex=job.is_complex)
     count = sampler.walkers
-    streams = max(s for s in range(1, min(MAX_STREAMS, count) + 1) if count % s == 0)
+    streams = stream_count(count)
 
     def prepare(walkers):
         for step in range(sampler.equilibration):
