@@ -20,12 +20,15 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from engine.config import CPU_CHUNK
 from engine.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
 AXIS = "walkers"
 HOST_BYTES = 64
+MEMORY_SHARE = 0.25
+"""Of a device's memory, for the derivatives of a batch of walkers."""
 PORT = "PSILATTICE_PORT"
 """Environment variable: where the first process listens for the others, if there are any."""
 
@@ -71,6 +74,17 @@ def check_walkers(walkers: int) -> None:
             expected=f"a multiple of {devices}",
             remedy="change the number of walkers, or ask for fewer devices",
         )
+
+
+def fitting(bytes_each: float) -> int:
+    """Returns how many walkers a device takes at a time where each needs so much memory.
+
+    On a CPU few, so that their derivatives stay in its caches (docs/performance.md).
+    """
+    if jax.default_backend() == "cpu":
+        return CPU_CHUNK
+    memory = jax.local_devices()[0].memory_stats()["bytes_limit"]
+    return max(1, int(MEMORY_SHARE * memory / bytes_each))
 
 
 def split(tree: Any) -> Any:

@@ -89,6 +89,26 @@ class Reference:
     )
 
 
+class PairSums(NamedTuple):
+    """How a trial state sees pairs of particles: through sums over partners.
+
+        sums[i, s] = sum_j weights[s, j] features(r_i - r_j)
+
+    Derivatives of a pair's features are those in the three components of its displacement,
+    however many particles there are: the kinetic energy makes use of it.
+
+    Attributes:
+        features: (params, displacements (..., 3), itself (...), system) -> (..., F); `itself` is
+            1 for the pair of a particle with itself, else 0.
+        weights: (system) -> (S, n).
+        apply: (params, walker, sums (n, S, F), system, reference) -> LogPsi.
+    """
+
+    features: Callable[[Params, Array, Array, System], Array]
+    weights: Callable[[System], Any]
+    apply: Callable[[Params, Walker, Array, System, Reference], LogPsi]
+
+
 class Wavefunction(NamedTuple):
     """A trial state.
 
@@ -98,11 +118,26 @@ class Wavefunction(NamedTuple):
         orbitals: (params, walker, system, reference) -> (D, n, n) matrices of which psi is the
             sum of determinants (times a Jastrow factor), rows particles, columns orbitals
             species by species; real or complex. None where there is nothing to pretrain.
+        pair_sums: The same state as a function of walker and sums over pairs, where it is one.
     """
 
     init: Callable[[Key, System, Reference], Params]
     apply: Callable[[Params, Walker, System, Reference], LogPsi]
     orbitals: Callable[[Params, Walker, System, Reference], Array] | None = None
+    pair_sums: PairSums | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Psi:
+    """A trial state with everything given but the walker: maps (n, 3) to LogPsi."""
+
+    wavefunction: Wavefunction
+    params: Params
+    system: System
+    reference: Reference
+
+    def __call__(self, walker: Walker) -> LogPsi:
+        return self.wavefunction.apply(self.params, walker, self.system, self.reference)
 
 
 class LocalEnergy(NamedTuple):
@@ -124,7 +159,7 @@ class Hamiltonian(NamedTuple):
 
     Attributes:
         local_energy: (log_psi, walker, system, key) -> LocalEnergy, where `log_psi` maps a
-            walker (n, 3) to LogPsi.
+            walker (n, 3) to LogPsi: any function, or a `Psi`.
     """
 
     local_energy: Callable[[Callable[[Walker], LogPsi], Walker, System, Key], LocalEnergy]

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from engine.cluster.site import Pool, Site
-from engine.config import FockMethodConfig, MethodConfig
+from engine.config import CPU_CHUNK, FockMethodConfig, MethodConfig
 
 AnyMethod = MethodConfig | FockMethodConfig
 
@@ -113,11 +113,8 @@ def _network(stage: str, size: Size, site: Site, method: MethodConfig) -> tuple[
     minutes = START_MIN + steps * walkers * passes * forward_flops(n, method) / rate / 60
     if site.gpu:
         return minutes, BASE_MB["gpu"]
-    chunk = min(method.hamiltonian.chunk, walkers)
-    ansatz = method.ansatz
-    features = n * ansatz.width + n * n * ansatz.pair_width + ansatz.determinants * n * n
-    derivatives_mb = 1e-6 * chunk * 3 * n * features * 4 * ansatz.layers * 4
-    return minutes, BASE_MB["cpu"] + derivatives_mb
+    chunk = min(method.hamiltonian.chunk or CPU_CHUNK, walkers)
+    return minutes, BASE_MB["cpu"] + 1e-6 * chunk * method.ansatz.derivative_bytes(n)
 
 
 def _fock(stage: str, method: FockMethodConfig) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from engine.config.material import (
     TwistConfig,
 )
 from engine.config.method import (
+    CPU_CHUNK,
     AnsatzConfig,
     EvaluateConfig,
     HamiltonianConfig,
@@ -33,6 +34,7 @@ from engine.config.method import (
 from engine.config.schema import bounds, key, one_of, parse, section
 
 __all__ = [
+    "CPU_CHUNK",
     "SCHEMA_VERSION",
     "STRUCTURES",
     "AnsatzConfig",

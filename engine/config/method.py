@@ -7,6 +7,11 @@ import dataclasses
 from engine.config.schema import key, section
 from engine.errors import ConfigError, nearest
 
+CPU_CHUNK = 8
+"""Walkers a CPU differentiates at a time: their derivatives stay in its caches."""
+LIVE = 4
+"""Arrays of a layer's size that exist at the same time while a local energy is computed."""
+
 
 @dataclasses.dataclass(frozen=True)
 class AnsatzConfig:
@@ -34,6 +39,14 @@ class AnsatzConfig:
                 expected=f"a multiple of {self.heads}",
             )
 
+    def derivative_bytes(self, particles: int) -> float:
+        """Returns the memory that the local energy of one walker takes, roughly.
+
+        Jacobians of what a layer reads and makes, and of the determinants' matrices.
+        """
+        read = self.width + 2 * self.layers * self.pair_width + self.determinants * particles
+        return LIVE * 4 * 3 * particles * particles * read
+
 
 @dataclasses.dataclass(frozen=True)
 class HamiltonianConfig:
@@ -44,7 +57,12 @@ class HamiltonianConfig:
         default="forward",
         choices=("forward", "loop"),
     )
-    chunk: int = key("walkers per local-energy batch; bounds the memory", default=256, at_least=1)
+    chunk: int | None = key(
+        "walkers per local-energy batch, which bounds the memory; null: what suits a CPU's caches, "
+        "or a quarter of a GPU's memory",
+        default=None,
+        at_least=1,
+    )
     ewald_tolerance: float = key(
         "absolute truncation error of Ewald sums per charge pair",
         default=1e-8,

@@ -8,18 +8,19 @@ from typing import NamedTuple
 import folx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from folx.api import FwdJacobian, FwdLaplArray
 from jax import Array, lax
 
 from engine.errors import ConfigError, nearest
-from engine.system.system import System
-from engine.types import LogPsi, Walker
+from engine.types import LogPsi, Psi, Walker
 
 
 class Derivatives(NamedTuple):
-    """First and second derivatives of log|psi| and arg psi at one point.
+    """First and second derivatives of log|psi| and arg psi, in y_i = sqrt(m_i) r_i.
 
     Attributes:
-        gradient: LogPsi of (d,) arrays.
+        gradient: LogPsi of (3 n,) arrays.
         laplacian: LogPsi of scalars.
     """
 
@@ -34,8 +35,6 @@ def make_kinetic(laplacian: str = "forward"):
 
         T_L = -sum_i [nabla_i^2 f + (nabla_i f)^2] / (2 m_i).
 
-    Masses are absorbed by differentiating along y_i = sqrt(m_i) r_i.
-
     Args:
         laplacian: "forward" (all second derivatives in one pass) or "loop" (one coordinate
             after another: slower, with the memory of two gradients).
@@ -49,8 +48,7 @@ def make_kinetic(laplacian: str = "forward"):
     route = ROUTES[laplacian]
 
     def energy(log_psi, walker, system, key=None) -> dict[str, Array]:
-        scaled, y = _mass_weighted(log_psi, walker, system)
-        gradient, second = route(scaled, y)
+        gradient, second = route(log_psi, walker, system.particle_masses)
         g, h = gradient.log.astype(jnp.float64), gradient.arg.astype(jnp.float64)
         real = second.log + jnp.vdot(g, g) - jnp.vdot(h, h)
         imag = second.arg + 2 * jnp.vdot(g, h)
@@ -59,37 +57,87 @@ def make_kinetic(laplacian: str = "forward"):
     return energy
 
 
-def _mass_weighted(
-    log_psi: Callable[[Walker], LogPsi], walker: Walker, system: System
-) -> tuple[Callable[[Array], LogPsi], Array]:
-    """Returns psi as a function of the flat y = sqrt(m) r, and y."""
-    root = jnp.asarray(system.particle_masses**0.5, walker.dtype)[:, None]
-    return (lambda y: log_psi(y.reshape(walker.shape) / root)), (walker * root).reshape(-1)
+def forward(psi: Callable[[Walker], LogPsi], walker: Array, masses: np.ndarray) -> Derivatives:
+    """Forward Laplacian: values, Jacobians and Laplacians pushed through psi together.
 
+    Jacobians are dense from the first layer that mixes particles. What depends on pairs
+    before it, most of the work where there are many particles, is differentiated in the three
+    components of a displacement.
 
-def forward(f: Callable[[Array], LogPsi], y: Array) -> Derivatives:
-    """Forward Laplacian: values, Jacobians and Laplacians pushed through f together.
-
-    Dense, since sparse Jacobians do not pay for the few electrons of one simulation cell.
     Source: R. Li et al., Nat. Mach. Intell. 6, 209 (2024).
+
+    Args:
+        psi: A function of the walker, or a `Psi`.
+        walker: (n, 3).
+        masses: (n,).
     """
-    out = folx.forward_laplacian(f, sparsity_threshold=0)(y)
-    pairs = [_first_and_second(part, y) for part in out]
+    rates = jnp.asarray(masses**-0.5, walker.dtype)
+    inputs, function = [_coordinates(walker, rates)], psi
+    if isinstance(psi, Psi) and psi.wavefunction.pair_sums:
+        inputs.append(_pair_sums(psi, walker, rates))
+        sums, fixed = psi.wavefunction.pair_sums, (psi.system, psi.reference)
+        function = lambda r, near: sums.apply(psi.params, r, near, *fixed)  # noqa: E731
+    pairs = [_first_and_second(x, walker) for x in folx.forward_laplacian(function)(*inputs)]
     return Derivatives(*(LogPsi(*parts) for parts in zip(*pairs, strict=True)))
 
 
-def _first_and_second(part, y: Array) -> tuple[Array, Array]:
-    if isinstance(part, Array):  # does not depend on y, as the sign of a real psi
-        return jnp.zeros_like(y), jnp.zeros((), y.dtype)
+def _coordinates(walker: Array, rates: Array) -> FwdLaplArray:
+    """Returns the walker as a function of y = r / rate, coordinate by coordinate."""
+    jacobian = jnp.diag(jnp.repeat(rates, 3)).reshape(-1, *walker.shape)
+    return _jet(walker, jacobian, jnp.zeros_like(walker))
+
+
+def _pair_sums(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
+    """Returns the (n, S, F) sums over pairs as functions of the coordinates."""
+    sums, n = psi.wavefunction.pair_sums, len(walker)
+    weights = jnp.asarray(sums.weights(psi.system), walker.dtype)
+    itself = jnp.eye(n, dtype=walker.dtype)
+
+    def one(displacement, itself):
+        features = lambda d: sums.features(psi.params, d, itself, psi.system)  # noqa: E731
+        out = folx.forward_laplacian(features)(displacement)
+        return out.x, out.jacobian.dense_array, out.laplacian
+
+    value, first, second = jax.vmap(jax.vmap(one))(walker[:, None] - walker, itself)
+    first = first * (1 - itself)[..., None, None]
+    second = second * ((1 - itself) * (rates[:, None] ** 2 + rates**2))[..., None]
+    own = jnp.einsum("sj,i,ijcf->icsf", weights, rates, first)
+    others = -jnp.einsum("sk,k,ikcf->kcisf", weights, rates, first)
+    jacobian = others + jnp.einsum("ik,icsf->kcisf", itself, own)
+    return _jet(
+        jnp.einsum("sj,ijf->isf", weights, value),
+        jacobian.reshape(3 * n, *others.shape[2:]),
+        jnp.einsum("sj,ijf->isf", weights, second),
+    )
+
+
+def _jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:
+    return FwdLaplArray(value, FwdJacobian.from_dense(jacobian), laplacian)
+
+
+def _first_and_second(part, walker: Array) -> tuple[Array, Array]:
+    if isinstance(part, Array):  # does not depend on the walker, as the sign of a real psi
+        return jnp.zeros(walker.size, walker.dtype), jnp.zeros((), walker.dtype)
     return part.jacobian.dense_array, part.laplacian
 
 
-def loop(f: Callable[[Array], LogPsi], y: Array) -> Derivatives:
-    """The diagonal of the Hessian, one forward-over-reverse column per step."""
+def loop(psi: Callable[[Walker], LogPsi], walker: Array, masses: np.ndarray) -> Derivatives:
+    """The diagonal of the Hessian, one forward-over-reverse column per step.
+
+    Args:
+        psi: A function of the walker.
+        walker: (n, 3).
+        masses: (n,).
+    """
+    rates = jnp.asarray(masses**-0.5, walker.dtype)[:, None]
+
+    def f(y):
+        return psi(y.reshape(walker.shape) * rates)
 
     def gradients(y):  # two passes, so that a constant arg costs nothing
         return LogPsi(jax.grad(lambda y: f(y).log)(y), jax.grad(lambda y: f(y).arg)(y))
 
+    y = (walker / rates).reshape(-1)
     gradient, column = jax.linearize(gradients, y)
 
     def add(k, laplacian):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
 from engine.config import OptimizerConfig
 from engine.types import Optimizer, Wavefunction
@@ -22,7 +21,7 @@ from engine.types import Optimizer, Wavefunction
 def make_spring(
     wavefunction: Wavefunction, options: OptimizerConfig, *, is_complex: bool
 ) -> Optimizer:
-    """Builds the optimizer; its state is (previous step as a flat vector, step number).
+    """Builds the optimizer; its state is (previous step, a pytree like params, step number).
 
     Args:
         wavefunction: The trial state.
@@ -32,46 +31,57 @@ def make_spring(
 
     def init(params, key, batch):
         del key, batch
-        return jnp.zeros_like(ravel_pytree(params)[0]), jnp.zeros((), jnp.int64)
+        return jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int64)
 
     @jax.jit
     def step(params, state, key, batch):
         del key
         previous, count = state
         walkers, weights_re, weights_im, system, reference = batch
+        leaves, structure = jax.tree.flatten(params)
         rows = log_derivatives(wavefunction, params, walkers, system, reference, is_complex)
         energies = jnp.concatenate([weights_re, weights_im]) if is_complex else weights_re
-        decayed = options.momentum * previous
-        residual = -energies / len(walkers) ** 0.5 - rows @ decayed
-        phi = decayed + rows.T @ solve(rows, residual, options.damping)
+        decayed = [options.momentum * x.ravel() for x in jax.tree.leaves(previous)]
+        explained = sum(o @ d for o, d in zip(rows, decayed, strict=True))
+        dual = solve(rows, -energies / len(walkers) ** 0.5 - explained, options.damping)
+        phi = [d + dual @ o for d, o in zip(decayed, rows, strict=True)]
         rate = options.learning_rate / (1 + count / options.decay_steps)
-        norm = jnp.linalg.norm(phi)
-        scale = jnp.minimum(rate, options.norm_constraint**0.5 / norm).astype(phi.dtype)
-        flat, unravel = ravel_pytree(params)
+        norm = jnp.sqrt(sum(jnp.vdot(x, x) for x in phi))
+        scale = jnp.minimum(rate, options.norm_constraint**0.5 / norm).astype(norm.dtype)
+        phi = [x.reshape(p.shape) for x, p in zip(phi, leaves, strict=True)]
+        moved = [p + scale * x for p, x in zip(leaves, phi, strict=True)]
         info = {"gradient_norm": norm, "learning_rate": scale}
-        return unravel(flat + scale * phi), (phi, count + 1), info
+        return structure.unflatten(moved), (structure.unflatten(phi), count + 1), info
 
     return Optimizer(init, step)
 
 
-def log_derivatives(wavefunction, params, walkers, system, reference, is_complex: bool) -> Array:
-    """Returns (W or 2 W, P) centred derivatives of log (and arg) over sqrt(W)."""
+def log_derivatives(
+    wavefunction, params, walkers, system, reference, is_complex: bool
+) -> list[Array]:
+    """Returns, per parameter, (W or 2 W, size) centred derivatives of log (and arg) over sqrt(W).
+
+    The barrier keeps the products that follow matrix products: XLA on CPUs would else fuse the
+    centring into them.
+    """
 
     def one(walker):
         def parts(p):
             psi = wavefunction.apply(p, walker, system, reference)
             return jnp.stack([psi.log, psi.arg]) if is_complex else psi.log[None]
 
-        return jax.vmap(lambda row: ravel_pytree(row)[0])(jax.jacrev(parts)(params))
+        return jax.jacrev(parts)(params)
 
-    rows = jnp.swapaxes(jax.vmap(one)(walkers), 0, 1)
-    rows = (rows - rows.mean(axis=1, keepdims=True)) / len(walkers) ** 0.5
-    return rows.reshape(-1, rows.shape[-1])
+    def block(leaf):
+        centred = (leaf - leaf.mean(axis=0)) / len(walkers) ** 0.5
+        return jnp.moveaxis(centred.reshape(*leaf.shape[:2], -1), 1, 0)
+
+    blocks = [block(leaf) for leaf in jax.tree.leaves(jax.vmap(one)(walkers))]
+    return jax.lax.optimization_barrier([b.reshape(-1, b.shape[-1]) for b in blocks])
 
 
-def solve(rows: Array, residual: Array, damping: float) -> Array:
+def solve(rows: list[Array], residual: Array, damping: float) -> Array:
     """Returns (O O^T + damping)^-1 residual; the small system is solved in float64."""
-    gram = (rows @ rows.T).astype(jnp.float64)
-    gram = gram + damping * jnp.eye(len(gram))
-    factor = jax.scipy.linalg.cho_factor(gram)
-    return jax.scipy.linalg.cho_solve(factor, residual.astype(jnp.float64)).astype(rows.dtype)
+    matrix = sum(o @ o.T for o in rows).astype(jnp.float64)
+    factor = jax.scipy.linalg.cho_factor(matrix + damping * jnp.eye(len(matrix)))
+    return jax.scipy.linalg.cho_solve(factor, residual.astype(jnp.float64)).astype(residual.dtype)

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from engine import devices, keys
-from engine.config import HamiltonianConfig, parse
+from engine.config import AnsatzConfig, HamiltonianConfig, parse
 from engine.hamiltonian import make_hamiltonian
 from engine.stage.job import Job
-from engine.types import Hamiltonian, LocalEnergy, Wavefunction
+from engine.types import Hamiltonian, LocalEnergy, Psi, Wavefunction
 
 
 def batch_log_density(wavefunction: Wavefunction):
@@ -52,8 +52,8 @@ def make_local_energy(wavefunction: Wavefunction, hamiltonian: Hamiltonian, chun
 
         def one(walker_and_key):
             walker, walker_key = walker_and_key
-            log_psi = lambda r: wavefunction.apply(params, r, system, reference)  # noqa: E731
-            return hamiltonian.local_energy(log_psi, walker, system, walker_key)
+            psi = Psi(wavefunction, params, system, reference)
+            return hamiltonian.local_energy(psi, walker, system, walker_key)
 
         if len(walkers) <= chunk:
             return jax.vmap(one)((walkers, walker_keys))
@@ -68,6 +68,14 @@ def make_local_energy(wavefunction: Wavefunction, hamiltonian: Hamiltonian, chun
     return local_energy
 
 
+def in_flight(job: Job, options: HamiltonianConfig) -> int:
+    """Returns how many walkers a device differentiates at a time."""
+    if options.chunk:
+        return options.chunk
+    ansatz = parse(AnsatzConfig, job.sections["ansatz"], where="ansatz")
+    return devices.fitting(ansatz.derivative_bytes(job.system.n_particles))
+
+
 def make_measure(job: Job, stage: str):
     """Builds (equilibrate, measure) of a stage, whose name its random streams bear.
 
@@ -79,7 +87,7 @@ def make_measure(job: Job, stage: str):
     options = parse(HamiltonianConfig, job.sections["hamiltonian"], where="hamiltonian")
     hamiltonian = make_hamiltonian(job.system, options)
     sample = make_sample(job)
-    local_energy = make_local_energy(job.wavefunction, hamiltonian, options.chunk)
+    local_energy = make_local_energy(job.wavefunction, hamiltonian, in_flight(job, options))
     here = (job.system, job.reference)
 
     def equilibrate(params, state):

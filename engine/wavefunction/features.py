@@ -92,21 +92,21 @@ def one_body(walker: Array, system: System, *, anchored: bool) -> Array:
     return jnp.concatenate(parts, axis=-1)
 
 
-def pairs(walker: Array, system: System, *, smooth: bool) -> Array:
-    """Returns (n, n, f) features of each pair, even those of a particle with itself.
+def pair(displacement: Array, itself: Array, cell: Cell, *, smooth: bool) -> Array:
+    """Returns (..., f) features of pairs of particles.
 
     Args:
-        walker: (n, 3), bohr.
-        system: The physical statement.
+        displacement: (..., 3), bohr.
+        itself: (...), 1 for the pair of a particle with itself, else 0.
+        cell: Gives the lattice.
         smooth: Whether all features are analytic where two particles meet, so that a Jastrow
             factor alone sets the cusp; otherwise the distance itself is one of them.
     """
-    vectors, squared = separation(walker[:, None] - walker[None], system.cell)
+    vectors, squared = separation(displacement, cell)
     level = 0.5 * jnp.log1p(squared)
     scale = (1 + level) / jnp.sqrt(1 + squared)
     parts = [vectors * scale[..., None], level[..., None]]
     if not smooth:
-        itself = jnp.eye(walker.shape[0], dtype=walker.dtype)
         parts.append((jnp.log1p(jnp.sqrt(squared + itself)) * (1 - itself))[..., None])
     return jnp.concatenate(parts, axis=-1)
 

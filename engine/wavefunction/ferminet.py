@@ -1,5 +1,7 @@
 """FermiNet: streams of particles and of pairs, coupled by averages over species.
 
+The stream of pairs reads displacements alone, that of particles the averages of it.
+
 D. Pfau, J. S. Spencer, A. G. D. G. Matthews and W. M. C. Foulkes, Phys. Rev. Research 2, 033429
 (2020); periodic: G. Cassella et al., Phys. Rev. Lett. 130, 036401 (2023).
 """
@@ -18,11 +20,37 @@ from engine.wavefunction.layers import Dense, residual, species_means
 from engine.wavefunction.network import network
 
 
+class PairStream(nn.Module):
+    """Features of a pair of particles through the layers, h_ij <- h_ij + tanh(W h_ij + b).
+
+    Attributes:
+        layers: Number of layers of the network.
+        width: Features per pair.
+        smooth: Whether pair features leave the cusp to a Jastrow factor.
+        dtype: Of the parameters.
+    """
+
+    layers: int
+    width: int
+    smooth: bool
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, displacement: Array, itself: Array, system: System) -> list[Array]:
+        """Returns the (..., f) features every layer reads, of displacements (..., 3) in bohr."""
+        h = features.pair(displacement, itself, system.cell, smooth=self.smooth)
+        found = [h]
+        for layer in range(self.layers - 1):
+            h = residual(h, jnp.tanh(Dense(self.width, self.dtype, name=f"pair_{layer}")(h)))
+            found.append(h)
+        return found
+
+
 class FermiNet(nn.Module):
     """Equivariant features of each particle among all others.
 
     A layer is h_i <- h_i + tanh(W [h_i, mean_j h_ij] + V [mean_j h_j] + b), means taken per
-    species, and h_ij <- h_ij + tanh(W' h_ij + b'). The term V is computed once for all i.
+    species. The term V is computed once for all i.
 
     Attributes:
         layers: Number of layers.
@@ -38,32 +66,34 @@ class FermiNet(nn.Module):
     smooth_pairs: bool
     dtype: jnp.dtype
 
-    @nn.compact
-    def __call__(self, walker: Array, system: System) -> Array:
-        """Maps a walker (n, 3) to (n, width)."""
-        one = features.one_body(walker, system, anchored=False)
-        if system.n_particles == 1:
-            return self._alone(one)
-        pair = features.pairs(walker, system, smooth=self.smooth_pairs)
+    def setup(self):
+        self.stream = PairStream(self.layers, self.pair_width, self.smooth_pairs, self.dtype)
+        one = [Dense(self.width, self.dtype) for _ in range(self.layers)]
+        mean = [Dense(self.width, self.dtype, bias=False) for _ in range(self.layers)]
+        self.one, self.mean = one, mean
+
+    def pairs(self, displacement: Array, itself: Array, system: System) -> Array:
+        """Returns the (..., F) features of pairs for all layers, side by side."""
+        return jnp.concatenate(self.stream(displacement, itself, system), axis=-1)
+
+    def __call__(self, walker: Array, near: Array | None, system: System) -> Array:
+        """Maps a walker (n, 3) and the means of pair features (n, S, F) to (n, width)."""
+        h = features.one_body(walker, system, anchored=False)
         means = species_means(system, walker.dtype)
-        for layer in range(self.layers):
-            one = self._particles(layer, one, pair, means)
-            if layer + 1 < self.layers:
-                update = Dense(self.pair_width, self.dtype, name=f"pair_{layer}")(pair)
-                pair = residual(pair, jnp.tanh(update))
-        return one
+        for one, mean, read in zip(self.one, self.mean, self._layers(near), strict=True):
+            if near is None:
+                h = residual(h, jnp.tanh(one(h)))
+            else:
+                local = one(jnp.concatenate([h, read.reshape(h.shape[0], -1)], axis=-1))
+                h = residual(h, jnp.tanh(local + mean((means @ h).ravel())))
+        return h
 
-    def _particles(self, layer: int, one: Array, pair: Array, means: Array) -> Array:
-        near = jnp.einsum("sj,ijf->isf", means, pair).reshape(one.shape[0], -1)
-        local = Dense(self.width, self.dtype, name=f"one_{layer}")(jnp.concatenate([one, near], -1))
-        mean = Dense(self.width, self.dtype, bias=False, name=f"mean_{layer}")
-        shared = mean((means @ one).ravel())
-        return residual(one, jnp.tanh(local + shared))
-
-    def _alone(self, one: Array) -> Array:
-        for layer in range(self.layers):
-            one = residual(one, jnp.tanh(Dense(self.width, self.dtype, name=f"one_{layer}")(one)))
-        return one
+    def _layers(self, near: Array | None) -> list[Array | None]:
+        if near is None:
+            return [None] * self.layers
+        first = near.shape[-1] - (self.layers - 1) * self.pair_width
+        ends = [first + k * self.pair_width for k in range(self.layers - 1)]
+        return jnp.split(near, ends, axis=-1)
 
 
 def make(
@@ -76,6 +106,6 @@ def make(
     reference_orbitals=None,
 ) -> Wavefunction:
     """Returns the FermiNet of `config`; the mean field enters through its k-points alone."""
-    del system, reference, reference_orbitals
+    del reference, reference_orbitals
     backbone = FermiNet(config.layers, config.width, config.pair_width, config.jastrow, dtype)
-    return network(backbone, config, complex_orbitals=complex_orbitals, dtype=dtype)
+    return network(backbone, config, system, complex_orbitals=complex_orbitals, dtype=dtype)

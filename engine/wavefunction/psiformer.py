@@ -35,8 +35,9 @@ class Psiformer(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, walker: Array, system: System) -> Array:
-        """Maps a walker (n, 3) to (n, width)."""
+    def __call__(self, walker: Array, near: None, system: System) -> Array:
+        """Maps a walker (n, 3) to (n, width); there are no pair features."""
+        del near
         x = features.one_body(walker, system, anchored=True)
         x = Dense(self.width, self.dtype, name="embedding")(x)
         for layer in range(self.layers):
@@ -59,7 +60,7 @@ def make(
     Raises:
         ConfigError: The width does not split evenly among the heads.
     """
-    del system, reference, reference_orbitals
+    del reference, reference_orbitals
     if config.width % config.heads:
         raise ConfigError(
             f"width {config.width} does not split among {config.heads} heads",
@@ -68,4 +69,4 @@ def make(
             remedy=f"take width {config.heads * -(-config.width // config.heads)}",
         )
     backbone = Psiformer(config.layers, config.width, config.heads, dtype)
-    return network(backbone, config, complex_orbitals=complex_orbitals, dtype=dtype)
+    return network(backbone, config, system, complex_orbitals=complex_orbitals, dtype=dtype)

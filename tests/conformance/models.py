@@ -16,7 +16,7 @@ from engine.config import AnsatzConfig
 from engine.hamiltonian.kinetic import ROUTES
 from engine.system.cell import Cell
 from engine.system.system import System, electrons
-from engine.types import Basis, LogPsi, Reference, Wavefunction
+from engine.types import Basis, LogPsi, Psi, Reference, Wavefunction
 from engine.wavefunction import ANSAETZE, features, make_wavefunction
 
 LATTICE = np.array([[4.1, 0.0, 0.2], [0.9, 4.6, 0.0], [-0.5, 0.3, 7.3]])
@@ -105,7 +105,7 @@ class Single(NamedTuple):
     Attributes:
         psi: LogPsi.
         orbitals: (D, n, n) matrices of the determinants, or None.
-        derivatives: Route -> `Derivatives` in the flattened walker.
+        derivatives: Route -> `Derivatives`.
     """
 
     psi: LogPsi
@@ -186,11 +186,11 @@ def _evaluation(apply):
 def _single(wavefunction, routes):
     def single(params, walker, system, reference):
         arguments = (params, walker, system, reference)
-        psi = lambda y: wavefunction.apply(params, y.reshape(walker.shape), system, reference)
+        psi = Psi(wavefunction, params, system, reference)
         return Single(
             wavefunction.apply(*arguments),
             wavefunction.orbitals and wavefunction.orbitals(*arguments),
-            {name: ROUTES[name](psi, walker.reshape(-1)) for name in routes},
+            {name: ROUTES[name](psi, walker, system.particle_masses) for name in routes},
         )
 
     return _compiled(single)

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from engine.config import HamiltonianConfig
+from engine.config import AnsatzConfig, HamiltonianConfig
 from engine.errors import ConfigError
 from engine.hamiltonian import default_terms, make_hamiltonian, make_harmonic, potential
 from engine.hamiltonian.kinetic import make_kinetic
 from engine.system.cell import Cell
 from engine.system.system import Species, System, electrons
-from engine.types import LogPsi
+from engine.types import Basis, LogPsi, Psi, Reference
+from engine.wavefunction import make_wavefunction
 
 ROUTES = ("forward", "loop")
 
@@ -156,3 +157,29 @@ def test_real_psi_with_a_sign_and_float32_walkers(route):
 def test_unknown_laplacian_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'forward'"):
         make_kinetic("foward")
+
+
+def test_pair_sums_count_the_masses_of_both_partners():
+    """The kinetic energy through displacements is that of the loop over coordinates."""
+    system = molecule((Species("up", 2), Species("muon", 1, mass=7.0)), [1.0], [[0.1, 0.2, 0.3]])
+    reference = Reference((), (jnp.zeros((2, 3)), jnp.zeros((1, 3))), Basis((), (), (), ()), ())
+    ansatz = AnsatzConfig(determinants=2, layers=3, width=8, pair_width=4)
+    wavefunction = make_wavefunction(
+        ansatz,
+        system,
+        reference,
+        complex_orbitals=True,
+        dtype=jnp.float64,
+        reference_orbitals=None,
+    )
+    assert wavefunction.pair_sums
+    params = wavefunction.init(jax.random.key(1), system, reference)
+    psi, terms = Psi(wavefunction, params, system, reference), [make_kinetic(r) for r in ROUTES]
+
+    @jax.jit
+    @jax.vmap
+    def kinetic(walker):
+        return [term(psi, walker, system)["kinetic"] for term in terms]
+
+    forward, loop = kinetic(walkers(11, 3, 4))
+    np.testing.assert_allclose(forward, loop, rtol=1e-10)

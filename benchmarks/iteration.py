@@ -1,0 +1,217 @@
+"""Processor seconds and memory of one VMC iteration: sampling, local energy, optimizer.
+
+    python benchmarks/iteration.py --systems lih h4-chain --walkers 64 256 --json out.json
+    python benchmarks/iteration.py --systems h10 --set hamiltonian.laplacian=loop
+
+Every case runs in a process of its own, without the compilation cache. Seconds are medians of
+process time after compilation (wall time on a GPU), compile seconds those of the first calls;
+memory is the process's peak. Structures and mean fields are kept in results/benchmarks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+FOLDER = ROOT / "results/benchmarks"
+DEFAULT = ["h2", "lih", "bh3", "h4-chain"]
+PARTS = ("sample", "local_energy", "optimizer")
+
+
+def main() -> None:
+    """Prints one line per case and, on request, writes JSON."""
+    chosen = arguments()
+    if chosen.one:
+        return print(json.dumps(measure(json.loads(chosen.one))))
+    rows = []
+    for name in chosen.systems:
+        for walkers in chosen.walkers:
+            rows.append(case(name, walkers, chosen))
+            show(rows[-1])
+    if chosen.json:
+        facts = {"machine": machine(), "versions": versions(), "commit": commit()}
+        Path(chosen.json).write_text(json.dumps({"schema": 1, **facts, "rows": rows}, indent=1))
+    return None
+
+
+def arguments() -> argparse.Namespace:
+    """Returns the command line."""
+    from systems import SYSTEMS
+
+    layout = argparse.RawTextHelpFormatter
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
+    options.add_argument("--systems", nargs="+", default=DEFAULT, choices=SYSTEMS)
+    options.add_argument("--walkers", nargs="+", type=int, default=[256])
+    options.add_argument("--method", default="ferminet", help="a file of methods/")
+    options.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE")
+    options.add_argument("--repeat", type=int, default=10)
+    options.add_argument("--json", help="where to write the numbers")
+    options.add_argument("--one", help=argparse.SUPPRESS)
+    return options.parse_args()
+
+
+def case(name: str, walkers: int, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Measures one system in a process of its own."""
+    facts = {
+        "system": name,
+        "walkers": walkers,
+        "method": chosen.method,
+        "set": chosen.set,
+        "repeat": chosen.repeat,
+    }
+    command = [sys.executable, __file__, "--one", json.dumps(facts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name}, {walkers} walkers:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def show(row: dict[str, Any]) -> None:
+    """Prints one line."""
+    parts = " ".join(f"{part} {row[part + '_s']:.4f}" for part in (*PARTS, "iteration"))
+    print(
+        f"{row['system']:10} n={row['electrons']:<3} W={row['walkers']:<5} {parts} s, "
+        f"compile {row['compile_s']:.0f} s, {row['peak_mb']:.0f} MB",
+        flush=True,
+    )
+
+
+def measure(facts: dict[str, Any]) -> dict[str, Any]:
+    """Returns the numbers of one case."""
+    import jax
+
+    from engine import keys
+    from engine.config import HamiltonianConfig, OptimizerConfig, parse
+    from engine.hamiltonian import make_hamiltonian
+    from engine.optimizer import make_optimizer
+    from engine.optimizer.objective import clipped_weights
+    from engine.stage.programs import in_flight, make_local_energy, make_sample
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    job, repeat = prepare(facts), facts["repeat"]
+    energies = parse(HamiltonianConfig, job.sections["hamiltonian"])
+    params, state = job.template()
+    sample = make_sample(job)
+    hamiltonian = make_hamiltonian(job.system, energies)
+    chunk = in_flight(job, energies)
+    local_energy = make_local_energy(job.wavefunction, hamiltonian, chunk)
+    key, here = keys.stream(job.key, "benchmark"), (job.system, job.reference)
+    seconds: dict[str, list[float]] = {}
+
+    def advance(state, _):
+        return sample(params, state, *here, key, 1.0)[0]
+
+    state = timed(seconds, "sample", 2 * repeat, advance, state)
+    energy = timed(
+        seconds, "local_energy", repeat, lambda *_: local_energy(params, state.walkers, *here, key)
+    )
+    optimizer = make_optimizer(
+        job.wavefunction,
+        parse(OptimizerConfig, job.sections["optimizer"]),
+        is_complex=job.sections["number"] == "complex",
+    )
+    weights = [w.astype(job.dtype) for w in clipped_weights(energy.real, energy.imag, 5.0)]
+    batch = (state.walkers, *weights, *here)
+
+    def step(holder, _):
+        return optimizer.step(*holder, key, batch)[:2]
+
+    timed(seconds, "optimizer", repeat, step, (params, optimizer.init(params, key, batch)))
+    return facts | numbers(job, seconds)
+
+
+def numbers(job: Any, seconds: dict[str, list[float]]) -> dict[str, Any]:
+    """Returns medians and sums of the seconds measured."""
+    import numpy as np
+
+    medians = {f"{part}_s": float(np.median(seconds[part][2:])) for part in PARTS}
+    return {
+        "electrons": job.system.n_particles,
+        **medians,
+        "iteration_s": sum(medians.values()),
+        **{f"{part}_compile_s": seconds[part][0] for part in PARTS},
+        "compile_s": sum(seconds[part][0] for part in PARTS),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def timed(seconds: dict[str, list[float]], name: str, repeat: int, call, state: Any = None) -> Any:
+    """Repeats state = call(state, i), keeps the seconds of each; returns the last state."""
+    import jax
+
+    clock = time.process_time if jax.default_backend() == "cpu" else time.monotonic
+    seconds[name] = []
+    for i in range(repeat + 2):
+        start = clock()
+        state = jax.block_until_ready(call(state, i))
+        seconds[name].append(clock() - start)
+    return state
+
+
+def prepare(facts: dict[str, Any]) -> Any:
+    """Returns the vmc job of a case; makes its structure and mean field where there are none."""
+    import yaml
+    from systems import SYSTEMS
+
+    from engine import campaign
+    from engine.stage import job as jobs
+    from engine.stage.mean_field import mean_field
+    from engine.stage.structure import structure
+
+    name, folder = facts["system"], FOLDER / facts["system"]
+    for sub in ("materials", "methods"):
+        (folder / sub).mkdir(parents=True, exist_ok=True)
+    method = yaml.safe_load((ROOT / f"methods/{facts['method']}.yaml").read_text())
+    method["sampler"]["walkers"] = facts["walkers"]
+    for assignment in facts["set"]:
+        place, value = assignment.split("=", 1)
+        section, key = place.split(".")
+        method.setdefault(section, {})[key] = yaml.safe_load(value)
+    (folder / f"materials/{name}.yaml").write_text(yaml.safe_dump(SYSTEMS[name]))
+    (folder / "methods/bench.yaml").write_text(yaml.safe_dump(method))
+    (folder / "campaign.yaml").write_text(f"seed: 1\nruns: {{{name}: [bench]}}\n")
+    plan = campaign.load(folder / "campaign.yaml", folder)
+    files = {"system": folder / "system.h5", "mean_field": folder / "mean_field.h5"}
+    if not all(file.exists() for file in files.values()):
+        structure(
+            plan.sections("structure", name),
+            system=files["system"],
+            structure=folder / "structure.extxyz",
+        )
+        mean_field(plan.sections("mean_field", name, "bench", 0), **files)
+    return jobs.load("vmc", plan.sections("vmc", name, "bench", 0), **files)
+
+
+def machine() -> str:
+    """Returns the processor's name and the number of cores this process may use."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if os.name == "posix" else []
+    name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
+    return f"{name or platform.machine()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of what does the work."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("jax", "jaxlib", "kfac-jax", "folx", "flax")}
+
+
+def commit() -> str:
+    """Returns the commit that was measured."""
+    from engine.stage import runtime
+
+    return runtime.commit()
+
+
+if __name__ == "__main__":
+    main()
