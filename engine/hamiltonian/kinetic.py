@@ -10,10 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from folx.api import FwdJacobian, FwdLaplArray
+from folx.wrapped_functions import register_function, wrap_forward_laplacian
 from jax import Array, lax
 
+from engine import trigonometry
 from engine.errors import ConfigError, nearest
 from engine.types import LogPsi, Psi, Walker
+
+
+for _name, _function in trigonometry.BY_NAME.items():
+    register_function(_name, wrap_forward_laplacian(_function, in_axes=()))
 
 
 class Derivatives(NamedTuple):

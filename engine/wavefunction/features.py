@@ -17,6 +17,7 @@ from jax import Array
 
 from engine.system.cell import Cell
 from engine.system.system import System
+from engine.trigonometry import cos_pi, sin_pi
 
 NEAREST = 1e-12
 """What stands for a distance of zero, bohr: too little to change any distance above 1e-4."""
@@ -34,8 +35,8 @@ def separation(displacement: Array, cell: Cell) -> tuple[Array, Array]:
         (...) squared distances d^2, bohr^2.
     """
     if cell.periodic:
-        half = jnp.pi * cell.fractional(displacement)
-        sine, cosine = jnp.sin(half), jnp.cos(half)
+        half = cell.fractional(displacement)
+        sine, cosine = sin_pi(half), cos_pi(half)
         axes = cell.lattice.astype(displacement.dtype) / jnp.pi
         displacement = jnp.concatenate([(sine * cosine) @ axes, (sine * sine) @ axes], axis=-1)
     return displacement, jnp.sum(displacement * displacement, axis=-1)
@@ -87,8 +88,8 @@ def one_body(walker: Array, system: System, *, anchored: bool) -> Array:
         level = jnp.log1p(distance)
         parts += [(vectors * (level / distance)[..., None]).reshape(n, -1), level]
     elif anchored:
-        phase = 2 * jnp.pi * system.cell.fractional(walker)
-        parts += [jnp.sin(phase), jnp.cos(phase)]
+        half_turns = 2 * system.cell.fractional(walker)
+        parts += [sin_pi(half_turns), cos_pi(half_turns)]
     return jnp.concatenate(parts, axis=-1)
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from engine.system.system import System
+from engine.trigonometry import cos_pi, sin_pi
 from engine.types import Reference
 from engine.wavefunction.envelope import EXPONENTS, Decay
 from engine.wavefunction.features import centres, species_slices
@@ -81,8 +82,8 @@ class Orbitals(nn.Module):
             return parts[0]
         if not system.cell.periodic:
             return jax.lax.complex(parts[0], parts[1])
-        angle = walker @ jnp.concatenate(reference.kpoints).astype(walker.dtype).T
-        cosine, sine = jnp.cos(angle), jnp.sin(angle)
+        half_turns = walker @ (jnp.concatenate(reference.kpoints).T / jnp.pi).astype(walker.dtype)
+        cosine, sine = cos_pi(half_turns), sin_pi(half_turns)
         return jax.lax.complex(
             parts[0] * cosine - parts[1] * sine, parts[0] * sine + parts[1] * cosine
         )
