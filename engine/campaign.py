@@ -268,7 +268,17 @@ class Campaign:
         if options.space == "fock":
             content["space"] = "fock"
         names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
-        return content | {name: getattr(options, name) for name in names_}
+        content |= {name: getattr(options, name) for name in names_}
+        if stage == "vmc" and options.space == "real":
+            content["vmc"] = options.vmc.of_twist(twist)
+        if stage == "pretrain" and self.transferred(facts.name, method, twist):
+            content["pretrain"] = dataclasses.replace(options.pretrain, steps=0)
+        return content
+
+    def transferred(self, material: str, method: str, twist: int) -> bool:
+        """Tells whether a twist starts from the trained network of the first one."""
+        options = self.method(material, method)
+        return twist > 0 and options.space == "real" and options.vmc.transfer_steps is not None
 
 
 def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign:

@@ -132,7 +132,25 @@ class PretrainConfig:
 class VmcConfig:
     """Variational optimisation."""
 
-    steps: int = key("optimisation steps", default=2000, at_least=0)
+    steps: int = key("limit on optimisation steps", default=2000, at_least=0)
+    min_steps: int | None = key(
+        "steps after which training ends as soon as it gains no more than the accuracy asked for; "
+        "null: all steps are made",
+        default=None,
+        at_least=100,
+    )
+    accuracy_ha_per_cell: float = key(
+        "gain over the second half of the steps, per primitive cell, that counts as none",
+        default=1e-3,
+        unit="hartree",
+        above=0,
+    )
+    transfer_steps: int | None = key(
+        "limit on steps of every twist after the first, which then start from the first one's "
+        "trained network; null: each is pretrained and trained by itself",
+        default=None,
+        at_least=1,
+    )
     checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
     runaway_ha_per_particle: float = key(
         "stop when the energy per particle is this far below the mean field's, or twenty times as "
@@ -141,6 +159,22 @@ class VmcConfig:
         unit="hartree",
         above=0,
     )
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.steps and self.min_steps and self.min_steps > self.steps:
+            raise ConfigError(
+                f"min_steps {self.min_steps} is above steps {self.steps}",
+                where=f"{where}, key 'min_steps'",
+                expected=f"at most steps, {self.steps}",
+                remedy="lower min_steps or raise steps",
+            )
+
+    def of_twist(self, index: int) -> VmcConfig:
+        """Returns the section as it applies to a twist: that of the first one transfers nothing."""
+        steps = self.steps if self.transfer_steps is None or not index else self.transfer_steps
+        least = None if self.min_steps is None or self.min_steps > steps else self.min_steps
+        return dataclasses.replace(self, steps=steps, min_steps=least, transfer_steps=None)
 
 
 OBSERVABLES = {

@@ -17,7 +17,6 @@ from engine import trigonometry
 from engine.errors import ConfigError, nearest
 from engine.types import LogPsi, Psi, Walker
 
-
 for _name, _function in trigonometry.BY_NAME.items():
     register_function(_name, wrap_forward_laplacian(_function, in_axes=()))
 

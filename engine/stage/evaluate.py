@@ -21,6 +21,7 @@ from engine.io import hdf5, observables
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
+from engine.stage.convergence import measured, steps_needed
 from engine.stage.job import Job, load, read_start, restored, run_facts
 from engine.stage.programs import make_measure
 from engine.types import Estimator
@@ -73,7 +74,8 @@ def evaluate(
             job.system.n_particles,
             VmcConfig.runaway_ha_per_particle,
         ),
-        finished=lambda columns, step: step >= options.min_steps and _error(columns) <= target_ha,
+        finished=lambda columns, step: measured(columns, step, options.min_steps, target_ha),
+        expected=lambda columns, step: steps_needed(columns, step, options.min_steps, target_ha),
     )
     empty = devices.copied({name: estimator.init() for name, estimator in estimators.items()})
     state, columns = loop.run(plan, (*restored(job, before, checkpoint), empty))
@@ -81,6 +83,7 @@ def evaluate(
     if devices.is_main():
         found = observed(estimators, accumulated, job)
         facts = summarise(job, columns, target_ha) | run_facts(state_dir)
+        facts["stopped"] = loop.ended(plan, columns)
         _write(job, columns, facts, found, result=result, blocks=blocks)
     devices.wait("the outputs are written")
 
@@ -193,10 +196,6 @@ def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dic
         "engine_version": __version__,
         "commit": runtime.commit(),
     }
-
-
-def _error(columns: dict[str, np.ndarray]) -> float:
-    return estimate(columns["streams_ha"]).error
 
 
 def _warn(job: Job, facts: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from engine.fock.markov import FockWalkers, make_chain, make_fock_local_energy
 from engine.fock.selection import Selected
 from engine.stage import loop
 from engine.stage.checks import check_finite
+from engine.stage.convergence import measured, steps_needed
 from engine.stage.fock_job import FockJob
 
 
@@ -39,9 +40,8 @@ def sample(
         prepare,
         advance,
         check=lambda columns, step: check_finite(columns["energy_ha"], "the local energy"),
-        finished=lambda columns, step: (
-            step >= options.min_steps and estimate(columns["streams_ha"]).error <= target_ha
-        ),
+        finished=lambda columns, step: measured(columns, step, options.min_steps, target_ha),
+        expected=lambda columns, step: steps_needed(columns, step, options.min_steps, target_ha),
     )
     return loop.run(plan, initial)[1]
 

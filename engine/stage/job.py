@@ -177,6 +177,7 @@ def write_training(
     checkpoint: Path,
     trace: Path,
     state_dir: Path,
+    stopped: str = "",
     **trees: Any,
 ) -> None:
     """Writes checkpoint and trace of pretraining or optimisation; every process calls it.
@@ -188,13 +189,14 @@ def write_training(
         checkpoint: Output, kind "checkpoint".
         trace: Output, kind "trace".
         state_dir: Where the attempts are recorded.
+        stopped: Why no more steps were made.
         trees: Named pytrees of the checkpoint.
     """
     data: dict[str, Any] = {"step": steps}
     for name, tree in trees.items():
         data |= prefixed(name, flatten(tree))
     if devices.is_main():
-        facts = {"stage": job.name.split()[0], **run_facts(state_dir)}
+        facts = {"stage": job.name.split()[0], "stopped": stopped, **run_facts(state_dir)}
         write_trace(trace, columns, fingerprint=job.fingerprint, attributes=facts)
         hdf5.write(checkpoint, "checkpoint", data, fingerprint=job.fingerprint, attributes=facts)
     devices.wait("the outputs are written")

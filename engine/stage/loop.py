@@ -43,7 +43,9 @@ class Plan(NamedTuple):
         prepare: state -> state: equilibration, done once on a fresh start.
         advance: (state, step) -> (state, row): one step; row maps column -> scalar or array.
         check: (rows so far as columns, step) -> None; raises NumericalError.
-        finished: (columns, step) -> bool at every save: stop early.
+        finished: (columns, step) -> why to end before the last step, "" for going on; asked at
+            every save.
+        expected: (columns, step) -> the step it will end at, for people who wait.
         show: Column shown in the progress line.
     """
 
@@ -55,7 +57,8 @@ class Plan(NamedTuple):
     prepare: Callable[[Any], Any]
     advance: Callable[[Any, int], tuple[Any, dict[str, Any]]]
     check: Callable[[dict[str, np.ndarray], int], None]
-    finished: Callable[[dict[str, np.ndarray], int], bool] = lambda columns, step: False
+    finished: Callable[[dict[str, np.ndarray], int], str] = lambda columns, step: ""
+    expected: Callable[[dict[str, np.ndarray], int], int] | None = None
     show: str = "energy_ha"
 
 
@@ -112,8 +115,9 @@ def _steps(
             if save or flush:
                 trace.flush(clock)
                 _checked(plan, lambda: plan.check(trace.columns, step), step)  # noqa: B023
-                line(trace.columns, step, recent)
-                diary.note(trace.columns, step, recent)
+                ends = _end(plan, trace, step)
+                line(trace.columns, step, recent, ends)
+                diary.note(trace.columns, step, recent, ends)
             if save:
                 begun = time.monotonic()
                 _save(plan, state, trace.columns, step)
@@ -125,11 +129,25 @@ def _steps(
                     where=plan.name,
                     remedy="start it again: it resumes there",
                 )
+    log.info("%s: %s", plan.name, ended(plan, trace.columns))
     return state, trace.columns
+
+
+def ended(plan: Plan, columns: dict[str, np.ndarray]) -> str:
+    """Returns why a stage has ended, from its trace."""
+    step = len(next(iter(columns.values()), ()))
+    early = plan.finished(columns, step) if step and step < plan.steps else ""
+    return early or f"all {plan.steps} steps made"
 
 
 def _finished(plan: Plan, trace: Trace, step: int) -> bool:
     return bool(step and step % plan.save_every == 0 and plan.finished(trace.columns, step))
+
+
+def _end(plan: Plan, trace: Trace, step: int) -> int:
+    """Returns the step the stage will end at, as far as it can be told."""
+    expected = plan.expected(trace.columns, step) if plan.expected else plan.steps
+    return min(max(expected, step), plan.steps)
 
 
 def _reason(stop, deadline: Deadline, steps_s: float, save_s: float, flush: bool) -> str:

@@ -19,7 +19,7 @@ from engine.mean_field.reference import evaluate_orbitals
 from engine.optimizer.first_order import adam
 from engine.stage import loop
 from engine.stage.checks import check_finite
-from engine.stage.job import Job, load, write_training
+from engine.stage.job import Job, load, read_start, restored, write_training
 from engine.stage.programs import batch_log_density
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,11 @@ def pretrain(
     checkpoint: Path,
     trace: Path,
     state_dir: Path,
+    start: Path | None = None,
 ) -> None:
     """Fits the ansatz to the mean field and writes parameters and equilibrated walkers.
+
+    A twist that starts from the trained network of another fits nothing.
 
     Args:
         sections: Resolved configuration.
@@ -43,13 +46,15 @@ def pretrain(
         checkpoint: Output, kind "checkpoint": params, sampler.
         trace: Output, kind "trace": loss per step.
         state_dir: Scratch for saved states.
+        start: Input checkpoint of the vmc stage of another twist.
     """
-    job = load("pretrain", sections, system=system, mean_field=mean_field)
+    before = read_start(start) if start else None
+    job = load("pretrain", sections, system=system, mean_field=mean_field, start=start)
     options = parse(PretrainConfig, sections["pretrain"], where="pretrain")
-    params, sampler = job.template()
-    steps = options.steps if job.wavefunction.orbitals else 0
+    params, sampler = restored(job, before, start) if start else job.template()
+    steps = options.steps if job.wavefunction.orbitals and not start else 0
     optimizer = adam(make_fit(job), options.learning_rate)
-    sample = make_mixed_sample(job, options.reference_fraction)
+    sample = make_mixed_sample(job, 0.0 if start else options.reference_fraction)
 
     def prepare(state):
         params, sampler, opt_state = state

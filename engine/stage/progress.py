@@ -32,24 +32,27 @@ class Progress:
     """A line on a terminal that rewrites itself, or one log line per tenth of the run."""
 
     def __init__(self, name: str, steps: int, column: str):
-        self.name, self.steps, self.column, self.next_log = name, steps, column, 0
+        self.name, self.every, self.column, self.next_log = name, max(steps // 10, 1), column, 0
         self.terminal = sys.stderr.isatty()
 
-    def __call__(self, columns: Mapping[str, np.ndarray], step: int, recent: slice) -> None:
+    def __call__(
+        self, columns: Mapping[str, np.ndarray], step: int, recent: slice, steps: int
+    ) -> None:
+        """Shows step `step` of the `steps` that the stage is expected to make."""
         rate = columns["seconds"][recent].mean()
         text = (
-            f"{self.name}: step {step}/{self.steps}, "
+            f"{self.name}: step {step}/{steps}, "
             f"{self.column} {columns[self.column][recent].mean():.5f}, "
-            f"{rate:.3f} s/step, at most {rate * (self.steps - step):.0f} s left"
+            f"{rate:.3f} s/step, about {rate * (steps - step):.0f} s left"
         )
         if self.terminal:
-            filled = 20 * step // self.steps
-            end = "\n" if step == self.steps else ""
+            filled = 20 * step // steps
+            end = "\n" if step == steps else ""
             sys.stderr.write(f"\r[{'#' * filled}{'.' * (20 - filled)}] {text}\033[K{end}")
             sys.stderr.flush()
         elif step >= self.next_log:
             log.info(text)
-            self.next_log = step + max(self.steps // 10, 1)
+            self.next_log = step + self.every
 
 
 class Diary:
@@ -90,12 +93,13 @@ class Diary:
         self._write()
         return self
 
-    def note(self, columns: Mapping[str, np.ndarray], step: int, recent: slice) -> None:
-        """Takes down the last steps, if the last time is not a moment ago."""
+    def note(self, columns: Mapping[str, np.ndarray], step: int, recent: slice, steps: int) -> None:
+        """Takes down the last steps and how many are expected, unless it did so a moment ago."""
         if time.time() < self.record.updated + HEARTBEAT_S:
             return
         self._write(
             step=step,
+            steps=steps,
             seconds_per_step=float(columns["seconds"][recent].mean()),
             numbers={k: float(columns[k][recent].mean()) for k in SHOWN if k in columns},
         )

@@ -14,6 +14,7 @@ from engine.optimizer import make_optimizer
 from engine.optimizer.objective import clipped_weights
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
+from engine.stage.convergence import trained
 from engine.stage.job import Job, load, read_start, restored, write_training
 from engine.stage.programs import make_measure
 from engine.types import VmcState
@@ -47,6 +48,7 @@ def vmc(
     options = parse(VmcConfig, sections["vmc"], where="vmc")
     params, sampler = restored(job, before, start)
     advance, initial, prepare = make_iteration(job, params, sampler, options.steps)
+    accuracy_ha = options.accuracy_ha_per_cell * job.n_cells
     plan = loop.Plan(
         job.name,
         options.steps,
@@ -58,12 +60,14 @@ def vmc(
         check=lambda columns, step: check_energy(
             columns, job.mean_field_ha, job.system.n_particles, options.runaway_ha_per_particle
         ),
+        finished=lambda columns, step: trained(columns, step, options.min_steps, accuracy_ha),
     )
     state, columns = loop.run(plan, initial)
     write_training(
         job,
         columns,
-        steps=options.steps,
+        steps=int(state.step),
+        stopped=loop.ended(plan, columns),
         checkpoint=checkpoint,
         trace=trace,
         state_dir=state_dir,

@@ -57,6 +57,26 @@ def test_runs_keep_the_order_of_the_file(folder):
     ]
 
 
+def test_later_twists_start_from_the_first_one_where_asked(folder):
+    write(folder, "methods/net.yaml", "vmc: {steps: 300, min_steps: 200, transfer_steps: 150}\n")
+    moved = checked(folder)
+    assert [moved.transferred("chain", "net", k) for k in (0, 1, 2)] == [False, True, True]
+    vmc = [moved.sections("vmc", "chain", "net", k)["vmc"] for k in (0, 1)]
+    assert [(v["steps"], v["min_steps"]) for v in vmc] == [(300, 200), (150, None)]
+    fits = [moved.sections("pretrain", "chain", "net", k)["pretrain"]["steps"] for k in (0, 1)]
+    assert fits[0] > 0 and fits[1] == 0
+    write(folder, "methods/net.yaml", "vmc: {steps: 300, min_steps: 200}\n")
+    alone = checked(folder)
+    assert not alone.transferred("chain", "net", 1)
+    assert alone.sections("vmc", "chain", "net", 0) == moved.sections("vmc", "chain", "net", 0)
+
+
+def test_a_least_number_of_steps_above_the_limit_is_refused(folder):
+    write(folder, "methods/net.yaml", "vmc: {steps: 300, min_steps: 400}\n")
+    with pytest.raises(ConfigError, match="min_steps 400 is above steps 300"):
+        checked(folder)
+
+
 def test_twists_are_folded_with_their_weights(folder):
     campaign = checked(folder)
     assert [t.frac for t in campaign.twists("chain")] == [(0, 0, 0), (0.25, 0, 0), (0.5, 0, 0)]

@@ -117,6 +117,14 @@ def electrons_file(wildcards):
     return mean_field_file(wildcards)
 
 
+def first_twist(wildcards):
+    """Returns the trained network a twist starts from, where it is that of the first one."""
+    material, method, twist = wildcards.material, wildcards.method, int(wildcards.twist)
+    if not CAMPAIGN.transferred(material, method, twist):
+        return []
+    return f"results/{material}/{method}/twist-000/vmc/checkpoint.h5"
+
+
 def all_twists(path):
     """Returns the function that gives one file of every twist of a run."""
 

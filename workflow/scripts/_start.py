@@ -44,7 +44,8 @@ def run_stage(snakemake, stage: str, outputs: dict[str, str]) -> None:
     from engine.stage import worker
 
     folder = Path(next(iter(outputs.values()))).parent
-    paths = {**dict(snakemake.input.items()), **outputs, "state_dir": str(folder / "state")}
+    inputs = {name: path for name, path in snakemake.input.items() if path}
+    paths = {**inputs, **outputs, "state_dir": str(folder / "state")}
     sections = snakemake.params.sections
     if asked.get("tasks", 1) == 1:
         worker.run(stage, sections, paths)

@@ -50,14 +50,17 @@ def training_figure(
 
 
 def average(traces: Sequence[Trace], weights: Sequence[float]) -> Trace:
-    """Returns the weighted average of the traces of all twists, step by step."""
+    """Returns the weighted average of the traces of all twists, step by step.
+
+    Of traces of different lengths the last steps are averaged, and counted as in the shortest.
+    """
     count = min(len(trace["step"]) for trace in traces)
     w = np.asarray(weights)[:, None] / np.sum(weights)
     energy, error = (
-        np.array([trace[name][:count] for trace in traces]) for name in ("energy_ha", "error_ha")
+        np.array([trace[name][-count:] for trace in traces]) for name in ("energy_ha", "error_ha")
     )
     return {
-        "step": traces[0]["step"][:count],
+        "step": min(traces, key=lambda trace: len(trace["step"]))["step"],
         "energy_ha": np.sum(w * energy, axis=0),
         "error_ha": np.sqrt(np.sum((w * error) ** 2, axis=0)),
     }

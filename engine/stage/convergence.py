@@ -1,0 +1,51 @@
+"""When a stage has done what was asked of it: training that gains nothing more, a small error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from engine.estimator.statistics import estimate
+
+OUTLIER = 8.0
+"""Energies are clipped at this many median absolute deviations from their median."""
+
+Columns = Mapping[str, np.ndarray]
+
+
+def gain(energies: np.ndarray) -> tuple[float, float]:
+    """Returns how much the energy fell over the second half of (T,) steps, and the error of it.
+
+    Twice the difference between the means of the third and of the last quarter: the slope of a
+    straight line times half of the steps.
+    """
+    half = energies[len(energies) // 2 :]
+    middle = np.median(half)
+    width = OUTLIER * np.median(np.abs(half - middle))
+    half = np.clip(half, middle - width, middle + width)
+    third, last = (estimate(part) for part in np.array_split(half, 2))
+    return 2 * (third.mean - last.mean), 2 * float(np.hypot(third.error, last.error))
+
+
+def trained(columns: Columns, step: int, min_steps: int | None, accuracy_ha: float) -> str:
+    """Returns why training may end: its gain and the error of it are within the accuracy."""
+    if min_steps is None or step < min_steps:
+        return ""
+    fell, error = gain(columns["energy_ha"])
+    if fell + error > accuracy_ha:
+        return ""
+    return f"converged: the second half of the steps gained {1e3 * fell:.2g}({1e3 * error:.2g}) mHa"
+
+
+def measured(columns: Columns, step: int, min_steps: int, target_ha: float) -> str:
+    """Returns why sampling may end: the error that was asked for is reached."""
+    if step < min_steps or estimate(columns["streams_ha"]).error > target_ha:
+        return ""
+    return "target error reached"
+
+
+def steps_needed(columns: Columns, step: int, min_steps: int, target_ha: float) -> int:
+    """Returns how many steps sampling will take, from the error of those so far."""
+    error = estimate(columns["streams_ha"]).error
+    return max(min_steps, round(step * (error / target_ha) ** 2))
