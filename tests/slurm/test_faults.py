@@ -13,7 +13,7 @@ import h5py
 import pytest
 
 from engine.io import checkpoint
-from tests.slurm.conftest import STEPS, Cluster, ask, partition, same
+from tests.slurm.conftest import MOVES, STEPS, TABLE, Cluster, ask, partition, same
 
 pytestmark = pytest.mark.slurm
 
@@ -58,7 +58,7 @@ def test_time_limit(cluster, tmp_path):
     """More than a minute of work in jobs of one minute: each leaves in time, the next goes on."""
     whole = Cluster(tmp_path / "whole", cluster.compiled)
     for campaign in (cluster, whole):
-        campaign.method(steps=4 * STEPS)
+        campaign.method(moves=4 * MOVES)
     cluster.site(minutes=1)
     drivers = [(campaign, campaign.start(retries=15)) for campaign in (cluster, whole)]
     for campaign, driver in drivers:
@@ -147,7 +147,7 @@ def test_driver_killed_and_started_again(cluster, undisturbed):
     driver.wait()
     unlock = cluster.start("--unlock")
     assert unlock.wait(120) == 0
-    text = cluster.finish(cluster.start())
+    text = cluster.finish(cluster.start(target=TABLE))
     assert "waiting for 1 jobs of an earlier start" in text
     assert [a.outcome for a in cluster.attempts()] in (["done"], ["done", "done"])
     assert sum(a.step - a.first_step for a in cluster.attempts()) == STEPS, "steps were repeated"
@@ -231,8 +231,8 @@ def test_neighbours_in_one_job(cluster, undisturbed):
     """Two optimisations share a job and one fails for good: the other is kept, no step repeated."""
     cluster.neighbour()
     groups = ["--groups", "vmc=shared", "--group-components", "shared=2"]
-    cluster.finish(cluster.start("evaluated", *groups, retries=1), good=False)
-    cluster.finish(cluster.start())
+    cluster.finish(cluster.start(*groups, retries=1), good=False)
+    cluster.finish(cluster.start(target=TABLE))
     assert sum(a.step - a.first_step for a in cluster.attempts()) == STEPS
     same(cluster.folder, undisturbed)
 
