@@ -114,7 +114,9 @@ def _network(stage: str, size: Size, site: Site, method: MethodConfig) -> tuple[
     if site.gpu:
         return minutes, BASE_MB["gpu"]
     chunk = min(method.hamiltonian.chunk or CPU_CHUNK, walkers)
-    return minutes, BASE_MB["cpu"] + 1e-6 * chunk * method.ansatz.derivative_bytes(n)
+    ansatz = method.ansatz
+    gradients = walkers * ansatz.gradient_bytes(n) if stage != "evaluate" else 0.0
+    return minutes, BASE_MB["cpu"] + 1e-6 * (chunk * ansatz.derivative_bytes(n) + gradients)
 
 
 def _fock(stage: str, method: FockMethodConfig) -> tuple[float, float]:

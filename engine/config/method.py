@@ -47,6 +47,11 @@ class AnsatzConfig:
         read = self.width + 2 * self.layers * self.pair_width + self.determinants * particles
         return LIVE * 4 * 3 * particles * particles * read
 
+    def gradient_bytes(self, particles: int) -> float:
+        """Returns what one walker keeps of its forward pass for a gradient, roughly."""
+        stored = self.layers * (self.width + particles * self.pair_width)
+        return LIVE * 4 * particles * (stored + self.determinants * particles)
+
 
 @dataclasses.dataclass(frozen=True)
 class HamiltonianConfig:

@@ -1,0 +1,72 @@
+"""Independent samples per second of a trained network, against moves per sample and acceptance.
+
+    python benchmarks/sampling.py results/lih/ferminet/twist-000 --moves 5 10 --acceptance 0.3 0.5
+
+The folder is that of a run that has come as far as `vmc`. A step makes moves of all walkers and
+evaluates their local energies. Printed are the steps per independent sample (the integrated
+autocorrelation time of the energy), processor seconds per step, and independent samples of all
+walkers per second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+
+from engine import campaign  # noqa: E402
+from engine.estimator.statistics import estimate, stream_count  # noqa: E402
+from engine.stage.job import load, read_start, restored  # noqa: E402
+from engine.stage.programs import make_measure  # noqa: E402
+
+
+def main() -> None:
+    """Prints one line per choice."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("run", type=Path, help="results/<material>/<method>/twist-<k>")
+    options.add_argument("--campaign", type=Path, default=Path("campaign.yaml"))
+    options.add_argument("--moves", type=int, nargs="+", default=[2, 5, 10, 20])
+    options.add_argument("--acceptance", type=float, nargs="+", default=[0.525])
+    options.add_argument("--steps", type=int, default=400)
+    chosen = options.parse_args()
+    for acceptance in chosen.acceptance:
+        for moves in chosen.moves:
+            tau, seconds, walkers = measure(chosen, moves, acceptance)
+            print(
+                f"acceptance {acceptance:.2f} moves {moves:3d}: tau {tau:5.2f} steps, "
+                f"{seconds:.4f} s/step, {walkers / (tau * seconds):7.0f} independent samples/s",
+                flush=True,
+            )
+
+
+def measure(chosen: argparse.Namespace, moves: int, acceptance: float) -> tuple[float, float, int]:
+    """Returns tau in steps, processor seconds per step and the number of walkers."""
+    material, method, twist = chosen.run.parts[-3:]
+    plan = campaign.load(chosen.campaign, chosen.campaign.parent)
+    sections = plan.sections("evaluate", material, method, int(twist.removeprefix("twist-")))
+    sections["sampler"] |= {"moves": moves, "acceptance": acceptance, "equilibration": 100}
+    folder = chosen.run.parents[1]
+    field = folder / f"mean_field/{plan.method(material, method).reference}/{twist}.h5"
+    start = chosen.run / "vmc/checkpoint.h5"
+    job = load("evaluate", sections, system=folder / "system.h5", mean_field=field, start=start)
+    params, state = restored(job, read_start(start), start)
+    equilibrate, step = make_measure(job, "evaluate")
+    state = equilibrate(params, state)
+    streams, series, seconds = stream_count(job.walkers), [], []
+    for i in range(chosen.steps):
+        begun = time.process_time()
+        state, energy, _ = jax.block_until_ready(step(params, state, i, 0.0))
+        seconds.append(time.process_time() - begun)
+        series.append(np.asarray(energy.real).reshape(streams, -1).mean(axis=1))
+    return estimate(np.array(series)).tau, float(np.median(seconds)), job.walkers
+
+
+if __name__ == "__main__":
+    main()
