@@ -31,6 +31,7 @@ ALLOWED = {
         )
     },
     "fock": FOUNDATION | {"types", "system", "io", "fock"},
+    "learned": FOUNDATION | {"types", "system", "io", "learned"},
     "__main__": FOUNDATION | {"campaign", "stage"},
     "stage": FOUNDATION
     | {
@@ -44,6 +45,7 @@ ALLOWED = {
         "optimizer",
         "estimator",
         "fock",
+        "learned",
         "campaign",
         "stage",
     },
@@ -58,6 +60,8 @@ FENCES = {
         "engine/mean_field/pyscf_solver.py",
         "engine/mean_field/basis_sets.py",
         "engine/mean_field/pyscf_integrals.py",
+        "engine/mean_field/pyscf_labels.py",
+        "engine/mean_field/pyscf_predicted.py",
     },
     "ase": {"engine/system/prototypes.py", "engine/io/structure.py"},
     "kfac_jax": {"engine/optimizer/"},
