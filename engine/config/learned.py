@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from engine.config.material import MeanFieldConfig
 from engine.config.schema import key, section
@@ -151,6 +152,11 @@ class UseConfig:
         unit="hartree",
         above=0,
     )
+    test_limit: int | None = key(
+        "test geometries per molecule whose physics is compared; all when left out",
+        default=None,
+        at_least=1,
+    )
     max_novelty: float = key(
         "largest novelty at which a prediction is taken, in units of the largest one of the "
         "training set",
@@ -180,3 +186,23 @@ class LearnedConfig:
                 expected="rhf or rks: one matrix for both spins",
                 remedy="set method: rks",
             )
+
+
+REFERENCE = re.compile(r"learned-([a-z0-9-]+)")
+
+
+def learned_name(reference: str) -> str | None:
+    """Returns the name of the model that makes a mean field; None for `scf`."""
+    found = REFERENCE.fullmatch(reference)
+    return found[1] if found else None
+
+
+def check_reference(reference: str, where: str) -> None:
+    """Raises ConfigError where the key `reference` names no kind of mean field."""
+    if reference != "scf" and learned_name(reference) is None:
+        raise ConfigError(
+            f"reference '{reference}'",
+            where=f"{where}, key 'reference'",
+            expected="scf, or learned-<name> for learned/<name>.yaml",
+            remedy="delete the key, or name a learned Hamiltonian",
+        )

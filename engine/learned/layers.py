@@ -157,18 +157,15 @@ class Perceptron(nn.Module):
 
     Attributes:
         widths: Of all layers; the last one is linear.
-        final_scale: Scale of the last layer's first parameters.
     """
 
     widths: tuple[int, ...]
-    final_scale: float = 1.0
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         for width in self.widths[:-1]:
             x = jax.nn.silu(nn.Dense(width)(x))
-        init = nn.initializers.variance_scaling(self.final_scale**2, "fan_in", "truncated_normal")
-        return nn.Dense(self.widths[-1], kernel_init=init)(x)
+        return nn.Dense(self.widths[-1])(x)
 
 
 def radial_basis(distance: Array, count: int) -> Array:

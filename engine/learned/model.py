@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,9 @@ from engine.learned.graph import (
 from engine.learned.network import HamiltonianNetwork
 from engine.learned.orbitals import OrbitalBasis
 from engine.learned.scales import Scale, Scales
+
+ASSEMBLY = 0.3
+"""First size of the weights that assemble blocks: predictions start small."""
 
 
 class Model(NamedTuple):
@@ -54,8 +58,22 @@ def init(model: Model, key: Array) -> Any:
     size = len(model.basis.coupling())
     zero = Blocks(jnp.zeros((2, size), jnp.float32), jnp.zeros((2, size), jnp.float32))
     inputs = [zero] * n_inputs(model)
-    # Compiled: the shapes of parameters are found without running every layer on its own.
-    return jax.jit(model.network.init)(key, graph, inputs, jnp.float32(0))["params"]
+    arguments = (key, graph, inputs, jnp.float32(0))
+    shapes = jax.eval_shape(model.network.init, *arguments)["params"]
+    seed = np.asarray(jax.random.key_data(key)).tolist()
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: _drawn(path, leaf, seed), shapes)
+
+
+def _drawn(path: tuple, leaf: jax.ShapeDtypeStruct, seed: list[int]) -> Array:
+    """Returns first parameters by their name, drawn on the host: nothing is compiled for them."""
+    names = [str(part.key) for part in path]
+    if names[-1] in ("bias", "scale"):
+        return jnp.asarray(np.full(leaf.shape, float(names[-1] == "scale"), np.float32))
+    rng = np.random.default_rng([*seed, zlib.crc32("/".join(names).encode())])
+    spread = 1.0 if names[-1] == "embedding" else leaf.shape[-2] ** -0.5
+    if names[0].startswith("assemble") and names[-2].endswith("_1"):
+        spread = spread * ASSEMBLY
+    return jnp.asarray(spread * rng.normal(size=leaf.shape), jnp.float32)
 
 
 def n_inputs(model: Model) -> int:

@@ -212,7 +212,7 @@ class HamiltonianNetwork(nn.Module):
         """Returns coefficients: per path a mixture of channels whose weights are invariants."""
         o, paths = self.options, self.basis.paths()
         total, width = sum(paths.values()), o.output_channels
-        hidden = Perceptron((o.hidden, total * width + paths[0, 0]), 0.3, name=f"assemble_{name}")(
+        hidden = Perceptron((o.hidden, total * width + paths[0, 0]), name=f"assemble_{name}")(
             invariants
         )
         weights = hidden[..., : total * width].reshape(-1, total, width) / np.sqrt(width)

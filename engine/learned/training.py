@@ -84,7 +84,7 @@ def make_training(model: Model, options: LearnConfig) -> Training:
         average = optax.incremental_update(params, state.average, (1 - decay).astype(jnp.float32))
         row = {
             "loss": value,
-            "error_h_ha": error,
+            "error_h_ha": error.mean(),
             "validation_ha": state.validation_ha,
             "gradient_norm": optax.tree.norm(gradient),
         }
@@ -93,14 +93,14 @@ def make_training(model: Model, options: LearnConfig) -> Training:
     measure = jax.jit(lambda *arguments: loss(*arguments)[1])
 
     def validate(state: TrainState, scales: Scales, sets: Sequence[Samples]) -> TrainState:
-        total = sum(len(s.occupied) for s in sets)
         key = jax.random.key(0)  # the noise of a flow is the same at every validation
-        error = sum(
-            measure(state.average, scales, batch, key, jnp.asarray(False)) * len(batch.occupied)
+        errors = [
+            measure(state.average, scales, batch, key, jnp.asarray(False))[:count]
             for samples in sets
-            for batch in in_batches(samples, options.batch)
-        )
-        error = jnp.asarray(error / total, jnp.result_type(state.best_ha))
+            for batch, count in in_batches(samples, options.batch)
+        ]
+        error = jnp.concatenate(errors).mean()
+        error = jnp.asarray(error, jnp.result_type(state.best_ha))
         better = bool(error < state.best_ha)
         best = state.average if better else state.best
         return state._replace(
@@ -113,9 +113,11 @@ def make_training(model: Model, options: LearnConfig) -> Training:
 
 
 def in_batches(samples: Samples, size: int):
-    """Yields the samples in pieces of at most `size`."""
-    for start in range(0, len(samples.occupied), size):
-        yield take(samples, np.arange(start, min(start + size, len(samples.occupied))))
+    """Yields (samples, how many of them count): all batches have one shape, the last is filled."""
+    total = len(samples.occupied)
+    for start in range(0, total, size):
+        index = np.arange(start, start + size)
+        yield take(samples, index % total), min(size, total - start)
 
 
 def take(samples: Samples, index: np.ndarray) -> Samples:

@@ -18,7 +18,8 @@ ALLOWED = {
     "io": FOUNDATION | {"types", "system", "io"},
     "library": FOUNDATION | {"system", "io"},
     "cluster": FOUNDATION | {"cluster"},
-    "campaign": FOUNDATION | {"system", "io", "library"},
+    "models": FOUNDATION | {"system", "io", "library"},
+    "campaign": FOUNDATION | {"system", "io", "library", "models"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
         for name in (
