@@ -121,9 +121,7 @@ def test_more_geometries_keep_those_that_are_there(tmp_path, system, monkeypatch
     run(tmp_path, system)
     solved = []
     plain = pyscf_labels.label
-    monkeypatch.setattr(
-        stage.pyscf_labels, "label", lambda *a: solved.append(1) or plain(*a)
-    )
+    monkeypatch.setattr(stage.pyscf_labels, "label", lambda *a: solved.append(1) or plain(*a))
     grown = sections()
     grown["labels"]["geometries"] = 7
     paths = {"labels": tmp_path / "labels.h5", "state_dir": tmp_path / "state"}
