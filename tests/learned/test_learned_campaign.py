@@ -1,4 +1,4 @@
-"""Learned Hamiltonians in a campaign: what is checked before anything runs, and the plan of jobs."""
+"""Learned Hamiltonians in a campaign: checks before anything runs, and the plan of jobs."""
 
 import dataclasses
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writes the README.md of `materials`, `methods` and `learned` from the configuration's own documentation.
+"""Writes README.md of `materials`, `methods`, `learned` from the configuration's documentation.
 
 Run it after a change of `engine/config/`: `python workflow/scripts/write_references.py`. A test
 compares the files with the configuration.
