@@ -1,6 +1,7 @@
 """Learned Hamiltonians in a campaign: checks before anything runs, and the plan of jobs."""
 
 import dataclasses
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from engine.campaign import Campaign, load
 from engine.config import parse
 from engine.config.learned import LabelsConfig, LearnedConfig, check_reference, learned_name
 from engine.errors import ConfigError
+from engine.io.attempt import Attempt, write
+from engine.stage.status import status
 from tests.workflow.conftest import Project
 from tests.workflow.conftest import project as make_project
 
@@ -135,3 +138,27 @@ def test_a_whole_run_from_labels_to_an_energy(project):
     assert done.returncode == 0, done.stdout + done.stderr
     log = project.folder / "logs/h2/mean_field/learned-h2/twist-000.log"
     assert "learned Hamiltonian: novelty" in log.read_text()
+
+
+def test_status_tells_how_far_labels_and_training_are(project):
+    made, folder = campaign(project), project.folder / "results/learned/h2"
+    line = status(made, project.folder)[0]
+    assert (line.material, line.method, line.stage, line.state) == (
+        "learned",
+        "h2",
+        "learn",
+        "waiting",
+    )
+    project.write("results/learned/h2/labels/state-h2/geometry-000000.h5", "x")
+    line = status(made, project.folder)[0]
+    assert (line.stage, line.note) == ("labels", "1 geometries labelled")
+    numbers = {"loss": 0.1}
+    running = Attempt(
+        1, "running", "", 0.0, time.time(), 0, 40, 100, 0.5, numbers, 1, "cpu", ("a",), "", 1
+    )
+    write(folder / "state", running)
+    line = status(made, project.folder)[0]
+    assert (line.stage, line.state, line.step, line.steps) == ("learn", "running", 40, 100)
+    assert line.left_s == 30
+    project.write("results/learned/h2/model.h5", "x")
+    assert status(made, project.folder)[0].state == "done"
