@@ -8,6 +8,7 @@ every block. After S. Kim et al., arXiv:2602.16897; H. Yu et al., arXiv:2306.049
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -16,22 +17,33 @@ import numpy as np
 from jax import Array
 
 from engine.config.learned import LearnedModelConfig
+from engine.learned.assembly import Assembly, Entry
 from engine.learned.graph import Blocks, Graph, symmetrised
 from engine.learned.irreps import Irreps
-from engine.learned.layers import (
-    Linear,
-    Norm,
-    Perceptron,
-    Product,
-    Weights,
-    envelope,
-    gated,
-    radial_basis,
-)
+from engine.learned.layers import Linear, Norm, Perceptron, envelope, radial_basis
 from engine.learned.messages import Message, make_frames
 from engine.learned.orbitals import OrbitalBasis
+from engine.learned.updates import ContentUpdate, OwnUpdate
 
 TIME_FREQUENCIES = 8
+NEIGHBOURS = 4.0
+"""Messages are divided by the root of this number."""
+
+
+class Pairs(NamedTuple):
+    """What layers know of the pairs of a molecule.
+
+    Attributes:
+        graph: Which atoms.
+        frames: (E, components, components) maps of features into the frames of bonds.
+        features: (E, components, channels) of the input matrices, in bond order.
+        radial: (E, hidden) invariants of distance and elements.
+    """
+
+    graph: Graph
+    frames: Array
+    features: Array
+    radial: Array
 
 
 class HamiltonianNetwork(nn.Module):
@@ -54,179 +66,103 @@ class HamiltonianNetwork(nn.Module):
         Args:
             graph: One molecule.
             inputs: Blocks the network knows: the initial guess, the noisy draft of a flow.
-            time: Scalar in [0, 1], the time of a flow.
+            time: Scalar in [0, 1], the time of a flow; its type is the network's.
         """
-        o, irreps = self.options, self.features
-        dtype = time.dtype
-        distance = jnp.linalg.norm(graph.vectors, axis=-1)
-        frames = make_frames(irreps, graph.vectors / distance[:, None]).astype(dtype)
-        distance = distance.astype(dtype)
-        species = nn.Embed(len(self.basis.shells), o.hidden, name="species")(graph.species)
-        clock = nn.Dense(o.hidden, name="time")(_fourier(time))
-        known = [
-            (self._entered(b.atoms, f"atom_input{i}"), self._entered(b.pairs, f"pair_input{i}"))
-            for i, b in enumerate(inputs)
-        ]
-        start = nn.Dense(o.channels, name="start")(species.astype(dtype) + clock)
-        x = jnp.zeros((len(graph.species), irreps.size, o.channels), dtype).at[:, 0].set(start)
-        pair = jnp.zeros((len(graph.rows), irreps.size, o.input_channels), dtype)
-        for i, (atoms, pairs) in enumerate(known):
-            x = x + Linear(irreps, o.channels, name=f"atom_mix{i}")(atoms)
-            pair = pair + pairs
-        pair = frames @ pair
-        radial = Perceptron((o.hidden, o.hidden), name="radial")(
-            jnp.concatenate(
-                [
-                    radial_basis(distance, o.radial),
-                    nn.Dense(o.radial, name="row")(species[graph.rows]).astype(dtype),
-                    nn.Dense(o.radial, name="column")(species[graph.columns]).astype(dtype),
-                ],
-                axis=-1,
-            )
-        )
-        radial = jax.nn.silu(radial)
-        reach = envelope(distance, o.cutoff_bohr)
-        for layer in range(o.layers):
-            x = self._layer(layer, graph, frames, x, pair, radial, reach)
-        p = self._pairs(graph, frames, x, pair, radial)
-        return self._readout(graph, frames, x, p, species.astype(dtype))
+        length = jnp.linalg.norm(graph.vectors, axis=-1)
+        frames = make_frames(self.features, graph.vectors / length[:, None]).astype(time.dtype)
+        distance = length.astype(time.dtype)
+        species = nn.Embed(len(self.basis.shells), self.options.hidden, name="species")
+        species = species(graph.species).astype(time.dtype)
+        x = self._atoms(species, inputs, time)
+        entered = sum(self._entry(f"pair_input{i}")(b.pairs) for i, b in enumerate(inputs))
+        shape = (len(distance), self.features.size, self.options.input_channels)
+        known = frames @ jnp.broadcast_to(jnp.asarray(entered, time.dtype), shape)
+        pairs = Pairs(graph, frames, known, self._radial(graph, distance, species))
+        reach = envelope(distance, self.options.cutoff_bohr)
+        for number in range(self.options.layers):
+            x = self._layer(f"layer{number}", x, pairs, reach)
+        return self._readout(x, self._pairs(x, pairs), pairs, species)
 
     @property
     def features(self) -> Irreps:
         """Irreps of the features: those of the blocks, at least up to l = 2."""
         return Irreps.up_to(max(self.basis.irreps.degree, 2))
 
-    @property
-    def _small(self) -> Irreps:
-        return Irreps.up_to(min(self.options.product_degree, self.features.degree))
+    def _entry(self, name: str) -> Entry:
+        return Entry(self.basis, self.features, self.options.input_channels, name=name)
 
-    def _entered(self, coefficients: Array, name: str) -> Array:
-        """Returns features (..., components, input_channels) of block coefficients."""
-        out, start = {}, 0
-        for irrep, count in self.basis.paths().items():
-            width = 2 * irrep[0] + 1
-            piece = coefficients[..., start : start + count * width]
-            piece = jnp.swapaxes(piece.reshape(*piece.shape[:-1], count, width), -1, -2)
-            dense = nn.Dense(
-                self.options.input_channels, use_bias=False, name=f"{name}_l{irrep[0]}s{irrep[1]}"
-            )
-            out[irrep], start = dense(piece), start + count * width
-        shape = (*coefficients.shape[:-1], self.options.input_channels)
-        return jnp.concatenate(
-            [
-                out[i]
-                if i in out
-                else jnp.zeros((*shape[:-1], 2 * i[0] + 1, shape[-1]), coefficients.dtype)
-                for i in self.features.members
-            ],
-            axis=-2,
-        )
-
-    def _norm(self, name: str, order: np.ndarray | None = None) -> Norm:
-        owner = self.features.owner() if order is None else order
+    def _norm(self, name: str, owner: np.ndarray | None = None) -> Norm:
+        owner = self.features.owner() if owner is None else owner
         return Norm(self.features, tuple(int(i) for i in owner), name=name)
 
-    def _layer(self, number, graph, frames, x, pair, radial, reach) -> Array:
-        """Returns the atoms after messages from all others and an update of their own."""
-        o, irreps, name = self.options, self.features, f"layer{number}"
-        message = Message(irreps, o.channels, o.convolution, name=f"{name}_message")
-        y = message(self._norm(f"{name}_norm")(x), graph, frames, pair, radial)
-        y = jnp.swapaxes(frames, -1, -2) @ (y * reach[:, None, None])
-        gathered = jax.ops.segment_sum(y, graph.rows, len(graph.species))
-        x = x + gathered / np.sqrt(4.0)
-        return x + self._own(self._norm(f"{name}_own_norm")(x), f"{name}_own")
+    def _update(self, kind: type, name: str) -> OwnUpdate | ContentUpdate:
+        o = self.options
+        small = Irreps.up_to(min(o.product_degree, self.features.degree))
+        return kind(self.features, small, o.channels, o.hidden, name=name)
 
-    def _own(self, x: Array, name: str) -> Array:
-        """Returns an update of features by themselves: a gated linear map and a product."""
-        o, irreps, small = self.options, self.features, self._small
-        count = len(irreps.members)
-        gates = Perceptron((o.hidden, count * o.channels), name=f"{name}_gates")(x[..., 0, :])
-        y = gated(Linear(irreps, o.channels, name=f"{name}_in")(x), gates, irreps.owner(), 0)
-        low = np.isin(irreps.owner(), [irreps.members.index(i) for i in small.members])
-        factors = [
-            Linear(small, o.channels, name=f"{name}_{side}")(x[..., low, :]) for side in "ab"
+    def _message(self, name: str, x: Array, pairs: Pairs, radial: Array) -> Array:
+        made = Message(self.features, self.options.channels, self.options.convolution, name=name)
+        return made(x, pairs.graph, pairs.frames, pairs.features, radial)
+
+    def _atoms(self, species: Array, inputs: Sequence[Blocks], time: Array) -> Array:
+        """Returns first features of the atoms: element, time, and their diagonal blocks."""
+        o = self.options
+        clock = nn.Dense(o.hidden, name="time")(_fourier(time))
+        start = nn.Dense(o.channels, name="start")(species + clock)
+        x = jnp.zeros((len(species), self.features.size, o.channels), time.dtype)
+        x = x.at[:, 0].set(start)
+        for i, blocks in enumerate(inputs):
+            entered = self._entry(f"atom_input{i}")(blocks.atoms)
+            x = x + Linear(self.features, o.channels, name=f"atom_mix{i}")(entered)
+        return x
+
+    def _radial(self, graph: Graph, distance: Array, species: Array) -> Array:
+        o = self.options
+        elements = [
+            nn.Dense(o.radial, name=side)(species[index])
+            for side, index in (("row", graph.rows), ("column", graph.columns))
         ]
-        y = jnp.concatenate([y, Product(small, small, irreps)(*factors)], axis=-1)
-        return Linear(irreps, o.channels, name=f"{name}_out")(y)
+        known = jnp.concatenate([radial_basis(distance, o.radial), *elements], axis=-1)
+        return jax.nn.silu(Perceptron((o.hidden, o.hidden), name="radial")(known))
 
-    def _pairs(self, graph, frames, x, pair, radial) -> Array:
-        """Returns (E, components, channels) features of pairs in bond order: two stages."""
-        o, irreps = self.options, self.features
-        order = irreps.bond_order()
+    def _layer(self, name: str, x: Array, pairs: Pairs, reach: Array) -> Array:
+        """Returns the atoms after messages from all others and an update of their own."""
+        y = self._message(f"{name}_message", self._norm(f"{name}_norm")(x), pairs, pairs.radial)
+        y = jnp.swapaxes(pairs.frames, -1, -2) @ (y * reach[:, None, None])
+        x = x + jax.ops.segment_sum(y, pairs.graph.rows, len(x)) / np.sqrt(NEIGHBOURS)
+        return x + self._update(OwnUpdate, f"{name}_own")(self._norm(f"{name}_own_norm")(x))
+
+    def _pairs(self, x: Array, pairs: Pairs) -> Array:
+        """Returns (E, components, channels) features of pairs, not in the frame: two stages."""
+        o, stages, order = self.options, [], self.features.bond_order()
         x = self._norm("pair_norm")(x)
-        stages = []
         if o.pair_update in ("both", "geometry"):
-            inner = x[graph.rows, 0] * x[graph.columns, 0]
-            weight = radial * Perceptron((o.hidden, o.hidden), name="pair_inner")(inner)
-            message = Message(irreps, o.channels, o.convolution, name="pair_message")
-            stages.append(message(x, graph, frames, pair, weight))
+            inner = x[pairs.graph.rows, 0] * x[pairs.graph.columns, 0]
+            weight = Perceptron((o.hidden, o.hidden), name="pair_inner")(inner)
+            stages.append(self._message("pair_message", x, pairs, pairs.radial * weight))
         if o.pair_update in ("both", "content"):
-            stages.append(self._content(graph, frames, x, pair, radial))
+            content = self._update(ContentUpdate, "pair_content")
+            stages.append(content(x, pairs.graph, pairs.frames, pairs.features, pairs.radial))
         p = self._norm("pair_fused", order.owner())(sum(stages))
-        p = order.matrix.T.astype(p.dtype) @ p
-        p = p + self._own(p, "pair_own")
-        return order.matrix.astype(p.dtype) @ p
+        p = jnp.swapaxes(pairs.frames, -1, -2) @ p
+        return p + self._update(OwnUpdate, "pair_own")(p)
 
-    def _content(self, graph, frames, x, pair, radial) -> Array:
-        """Returns products of the features of both atoms, weighted by their invariants."""
-        o, irreps, small = self.options, self.features, self._small
-        low = np.isin(irreps.owner(), [irreps.members.index(i) for i in small.members])
-        factors = []
-        for side, index in (("row", graph.rows), ("column", graph.columns)):
-            y = Linear(small, o.channels, name=f"content_{side}")(x[..., low, :])[index]
-            inner = jnp.concatenate([radial, x[graph.rows, 0], x[graph.columns, 0]], axis=-1)
-            owner = tuple(int(i) for i in small.owner())
-            weight = Weights(owner, o.channels, name=f"content_{side}_weight")(
-                Perceptron((o.hidden, o.hidden), name=f"content_{side}_mlp")(inner)
-            )
-            factors.append(y * weight)
-        y = frames @ Product(small, small, irreps)(*factors)
-        y = jnp.concatenate([y, pair], axis=-1)
-        bond = irreps.bond_order().matrix.astype(y.dtype)
-        return bond @ Linear(irreps, o.channels, name="content_out")(bond.T @ y)
-
-    def _readout(self, graph, frames, x, p, species) -> Blocks:
+    def _readout(self, x: Array, p: Array, pairs: Pairs, species: Array) -> Blocks:
         """Returns the coefficients of all blocks, symmetrised."""
-        o, irreps = self.options, self.features
+        o, irreps, graph = self.options, self.features, pairs.graph
         x = self._norm("read_norm")(x)
-        f_atom = Linear(irreps, o.output_channels, name="read_atom")(x + self._own(x, "read_own"))
-        p = jnp.swapaxes(frames, -1, -2) @ p
-        f_pair = Linear(irreps, o.output_channels, name="read_pair")(p)
-        s_atom = jnp.concatenate([x[:, 0], species], axis=-1)
-        s_pair = jnp.concatenate(
-            [
-                p[:, 0],
-                x[graph.rows, 0],
-                x[graph.columns, 0],
-                species[graph.rows],
-                species[graph.columns],
-            ],
-            axis=-1,
+        atoms = Linear(irreps, o.output_channels, name="read_atom")(
+            x + self._update(OwnUpdate, "read_own")(x)
         )
+        own = jnp.concatenate([x[:, 0], species], axis=-1)
+        both = jnp.concatenate([p[:, 0], own[graph.rows], own[graph.columns]], axis=-1)
+        read = Linear(irreps, o.output_channels, name="read_pair")(p)
+        make = {"basis": self.basis, "irreps": irreps, "channels": o.output_channels}
         blocks = Blocks(
-            self._assembled(f_atom, s_atom, "atoms"), self._assembled(f_pair, s_pair, "pairs")
+            Assembly(**make, hidden=o.hidden, name="assemble_atoms")(atoms, own),
+            Assembly(**make, hidden=o.hidden, name="assemble_pairs")(read, both),
         )
         return symmetrised(self.basis, graph, blocks)
-
-    def _assembled(self, features: Array, invariants: Array, name: str) -> Array:
-        """Returns coefficients: per path a mixture of channels whose weights are invariants."""
-        o, paths = self.options, self.basis.paths()
-        total, width = sum(paths.values()), o.output_channels
-        hidden = Perceptron((o.hidden, total * width + paths[0, 0]), name=f"assemble_{name}")(
-            invariants
-        )
-        weights = hidden[..., : total * width].reshape(-1, total, width) / np.sqrt(width)
-        bias, slices = hidden[..., total * width :], self.features.slices()
-        out, start = [], 0
-        for irrep, count in paths.items():
-            piece = jnp.einsum(
-                "npw,nmw->npm", weights[:, start : start + count], features[:, slices[irrep]]
-            )
-            if irrep == (0, 0):
-                piece = piece + bias[..., None]
-            out.append(piece.reshape(len(features), -1))
-            start += count
-        return jnp.concatenate(out, axis=-1)
 
 
 def _fourier(time: Array) -> Array:
