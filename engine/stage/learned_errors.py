@@ -7,12 +7,10 @@ functional, basis and grid.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from engine import keys
@@ -86,57 +84,65 @@ def compare(
     """Returns one row of `QUANTITIES` per geometry."""
     predict = make_predict(trained.model)
     key = keys.root(0, "learned-errors")
+
+    def predicted_matrix(geometry: Geometry, g: int) -> tuple[np.ndarray, np.ndarray]:
+        name = trained.facts["guess"]
+        guess = predicted.guess_hamiltonian(geometry, labels.charge, options, name)
+        own = keys.stream(key, "geometry", g)
+        symbols, r = geometry.symbols, geometry.positions
+        return guess, predict(trained.params, trained.scales, symbols, r, guess, own)
+
+    geometries = [Geometry(labels.symbols, r) for r in labels.positions]
+    predicted_matrix(geometries[0], 0)  # compiled before anything is timed
     rows = []
-    for g in range(len(labels.positions)):
-        geometry = Geometry(labels.symbols, labels.positions[g])
-        rows.append(_row(trained, predict, labels, g, geometry, options, keys.stream(key, "g", g)))
-        log.info("geometry %d of %d: %s", g + 1, len(labels.positions), _short(rows[-1]))
+    for g, geometry in enumerate(geometries):
+        clock = runtime.Clock()
+        guess, found = predicted_matrix(geometry, g)
+        result = predicted.diagonalise(found, labels.overlap[g], labels.occupied)
+        seconds = clock.lap()
+        far = novelty_of(trained, labels.symbols, geometry.positions, guess)
+        row = {"seconds_predicted": seconds, "novelty": far}
+        row |= matrix_errors(labels, g, found)
+        row |= orbital_errors(result, _truth(labels, g), labels.overlap[g], labels.occupied)
+        row |= physics_errors(labels, g, geometry, options, found)
+        rows.append(row | iterations(geometry, labels.charge, options, result.density))
+        log.info("geometry %d of %d: %s", g + 1, len(geometries), _short(rows[-1]))
     return rows
 
 
-def _row(
-    trained: Trained,
-    predict: Any,
+def _truth(labels: LabelledSet, g: int) -> predicted.Orbitals:
+    return predicted.diagonalise(labels.fock[g], labels.overlap[g], labels.occupied)
+
+
+def physics_errors(
     labels: LabelledSet,
     g: int,
     geometry: Geometry,
     options: MeanFieldConfig,
-    key: jax.Array,
+    found: np.ndarray,
 ) -> dict[str, float]:
-    clock = time.monotonic()
-    guess = predicted.guess_hamiltonian(geometry, labels.charge, options, trained.facts["guess"])
-    found = predict(trained.params, trained.scales, labels.symbols, geometry.positions, guess, key)
-    result = predicted.diagonalise(found, labels.overlap[g], labels.occupied)
-    seconds = time.monotonic() - clock
-    truth = predicted.diagonalise(labels.fock[g], labels.overlap[g], labels.occupied)
+    """Returns the errors of energy, forces and dipole of a predicted matrix, and its residual."""
     physics = predicted.physics(geometry, labels.charge, options, found)
-    clock = time.monotonic()
-    counts = {
-        f"cycles_{name}": float(predicted.cycles(geometry, labels.charge, options, name)[0])
-        for name in GUESSES[:1]
-    }
-    scf_seconds = time.monotonic() - clock
-    for name in GUESSES[1:]:
-        counts[f"cycles_{name}"] = float(
-            predicted.cycles(geometry, labels.charge, options, name)[0]
-        )
-    start = physics.orbitals.density
-    counts["cycles_predicted"] = float(predicted.cycles(geometry, labels.charge, options, start)[0])
+    forces = float(np.mean(abs(physics.forces - labels.forces[g])))
     return {
-        **matrix_errors(labels, g, found),
-        **orbital_errors(result, truth, labels.overlap[g], labels.occupied),
         "energy_mha": 1e3 * abs(physics.energy - labels.energy[g]),
-        "forces_mev_per_angstrom": 1e3
-        * HARTREE_EV
-        / BOHR_ANGSTROM
-        * float(np.mean(abs(physics.forces - labels.forces[g]))),
+        "forces_mev_per_angstrom": 1e3 * HARTREE_EV / BOHR_ANGSTROM * forces,
         "dipole_mdebye": 1e3 * DEBYE * float(np.linalg.norm(physics.dipole - labels.dipole[g])),
         "residual_ha": physics.residual,
-        "novelty": novelty_of(trained, labels.symbols, geometry.positions, guess),
-        **counts,
-        "seconds_predicted": seconds,
-        "seconds_scf": scf_seconds,
     }
+
+
+def iterations(
+    geometry: Geometry, charge: int, options: MeanFieldConfig, density: np.ndarray
+) -> dict[str, float]:
+    """Returns the SCF iterations from a density and from PySCF's guesses, and the time of one."""
+    clock = runtime.Clock()
+    counts = {}
+    for name in GUESSES:
+        counts[f"cycles_{name}"] = float(predicted.cycles(geometry, charge, options, name)[0])
+        counts.setdefault("seconds_scf", clock.lap())
+    found = predicted.cycles(geometry, charge, options, density)[0]
+    return counts | {"cycles_predicted": float(found)}
 
 
 def matrix_errors(labels: LabelledSet, g: int, found: np.ndarray) -> dict[str, float]:
