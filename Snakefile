@@ -14,6 +14,7 @@ wildcard_constraints:
     material="[a-z0-9-]+",
     method="[a-z0-9-]+",
     twist="[0-9]{3}",
+    model="[a-z0-9-]+",
 
 
 # Seconds each, and their inputs are small: they run where Snakemake does, also on a cluster.
@@ -32,6 +33,7 @@ include: "workflow/rules/cluster.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/mean_field.smk"
+include: "workflow/rules/learned.smk"
 include: "workflow/rules/integrals.smk"
 include: "workflow/rules/vmc.smk"
 include: "workflow/rules/aggregate.smk"

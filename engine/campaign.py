@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import config
+from engine import config, models
 from engine.config.contrast import resolve
 from engine.errors import ConfigError, nearest
 from engine.io import document
@@ -77,6 +77,7 @@ class Campaign:
                 options = self.method(material, method)
                 self.number(material, method)
                 self._check_reference(material, method)
+                models.check_use(self, material, method)
                 if options.space == "fock":
                     self._check_orbitals(material, method)
                     continue
@@ -143,6 +144,26 @@ class Campaign:
                 expected="a method with a network",
                 remedy=f"delete '{method}' from the list",
             )
+
+    def learned(self, name: str) -> config.LearnedConfig:
+        """Returns a learned Hamiltonian, checked."""
+        if ("learned", name) not in self._known:
+            self._known["learned", name] = models.read(self.root, name)
+        return self._known["learned", name]
+
+    def learned_sections(
+        self, stage: str, name: str, material: str | None = None, twist: int | None = None
+    ) -> dict[str, Any]:
+        """Returns what a job of a learned Hamiltonian depends on, canonical.
+
+        Args:
+            stage: labels, learn, learned_errors or learned_mean_field.
+            name: Of `learned/<name>.yaml`.
+            material: For labels and learned_mean_field.
+            twist: Index of a twist, for learned_mean_field.
+        """
+        base = self.sections("mean_field", material, twist=twist) if twist is not None else None
+        return config.canonical(_plain(models.sections(self, stage, name, material, base)))
 
     def twists(self, material: str) -> tuple[Twist, ...]:
         """Returns the boundary phases of a material."""

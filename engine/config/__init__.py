@@ -7,6 +7,7 @@ from engine.config.canonical import SCHEMA_VERSION, canonical, fingerprint
 from engine.config.contrast import ContrastConfig
 from engine.config.electron_gas import ElectronGasStructure
 from engine.config.fock import FockMethodConfig, method_class
+from engine.config.learned import LearnedConfig
 from engine.config.material import (
     STRUCTURES,
     AtomsStructure,
@@ -46,6 +47,7 @@ __all__ = [
     "FileStructure",
     "FockMethodConfig",
     "HamiltonianConfig",
+    "LearnedConfig",
     "Literature",
     "MaterialConfig",
     "MeanFieldConfig",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from engine.config.learned import check_reference
 from engine.config.method import MethodConfig, VmcConfig, check_steps
 from engine.config.schema import key, section
 from engine.errors import ConfigError
@@ -148,7 +149,10 @@ class FockMethodConfig:
 
     space: str = key("electrons in second quantisation", choices=("fock",))
     description: str = key("one line for tables", default="")
-    reference: str = key("which mean field makes the orbitals", default="scf", choices=("scf",))
+    reference: str = key(
+        "which mean field makes the orbitals: scf, or learned-<name> of `learned/<name>.yaml`",
+        default="scf",
+    )
     precision: str = key(
         "floating-point type of the network", default="float64", choices=("float32", "float64")
     )
@@ -163,6 +167,7 @@ class FockMethodConfig:
 
     def check(self, where: str) -> None:
         """Raises ConfigError where sections contradict each other."""
+        check_reference(self.reference, where)
         start, core = self.selection.start, self.selection.core
         if start is not None and start > core:
             raise ConfigError(

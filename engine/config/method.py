@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from engine.config.learned import check_reference
 from engine.config.schema import key, section
 from engine.errors import ConfigError, nearest
 
@@ -279,7 +280,10 @@ class MethodConfig:
         choices=("real", "fock"),
     )
     description: str = key("one line for tables", default="")
-    reference: str = key("which mean field seeds the wavefunction", default="scf", choices=("scf",))
+    reference: str = key(
+        "which mean field seeds the wavefunction: scf, or learned-<name> of `learned/<name>.yaml`",
+        default="scf",
+    )
     precision: str = key(
         "floating-point type of the network", default="float32", choices=("float32", "float64")
     )
@@ -293,6 +297,7 @@ class MethodConfig:
 
     def check(self, where: str) -> None:
         """Raises ConfigError where sections contradict each other."""
+        check_reference(self.reference, where)
         if self.space != "real":
             raise ConfigError(
                 f"space {self.space} with the sections of real space",

@@ -22,6 +22,7 @@ from __future__ import annotations
 import logging
 import types
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,7 @@ def solve(
     twist: Any,
     options: MeanFieldConfig,
     positrons: int = 0,
+    iterate: Callable[[Any, MeanFieldConfig], Any] | None = None,
 ) -> MeanField:
     """Returns the converged mean field of the primitive cell at the k-points the supercell folds.
 
@@ -86,6 +88,7 @@ def solve(
         twist: (3,) fractions of the simulation cell's reciprocal vectors.
         options: The `mean_field` section.
         positrons: Positrons of the simulation cell.
+        iterate: (field, options) -> field with orbitals; `converge` when left out.
 
     Raises:
         ConfigError: Basis, element, functional or spin that cannot be computed.
@@ -103,7 +106,7 @@ def solve(
     )
     field = field_of(molecule, points, n_up, n_down, options)
     _warn_dependence(field, points is not None)
-    field = _converge(field, options)
+    field = (iterate or converge)(field, options)
     geometry = points.geometry if points else primitive
     coeff, energy, occupation = _channels(field, points is not None)
     _check_occupation(occupation, n_up, n_down)
@@ -246,9 +249,19 @@ def _log_cycle(env: dict[str, Any]) -> None:
     log.info("cycle %s: energy %.10f hartree per primitive cell", cycle, env["e_tot"])
 
 
-def _converge(field: Any, options: MeanFieldConfig) -> Any:
+def converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None = None) -> Any:
+    """Iterates a field to self-consistency.
+
+    Args:
+        field: PySCF's SCF object.
+        options: The `mean_field` section.
+        start: Density matrix to start from; PySCF's own guess when left out.
+
+    Raises:
+        NotConvergedError: No self-consistency, not even by the second-order method.
+    """
     if not options.newton:
-        field.kernel()
+        field.kernel(dm0=start)
         if field.converged:
             return field
         log.warning(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.campaign import Campaign
+from engine.config.learned import learned_name
 from engine.errors import DataError
 from engine.io import attempt, hdf5
 from engine.stage.show import compact
@@ -69,12 +70,34 @@ def status(campaign: Campaign, root: Path, materials: Sequence[str] = ()) -> lis
     """
     wanted = materials or list(campaign.runs)
     started = any((root / ".snakemake/locks").glob("*"))
-    return [
+    models = dict.fromkeys(
+        name
+        for material in wanted
+        for method in campaign.runs[material]
+        if (name := learned_name(campaign.method(material, method).reference))
+    )
+    return [_model_line(root, name) for name in models] + [
         _line(campaign, root, material, method, f"{twist.index:03d}", started)
         for material in wanted
         for method in campaign.runs[material]
         for twist in campaign.twists(material)
     ]
+
+
+def _model_line(root: Path, name: str) -> Line:
+    """Returns how far the training of a learned Hamiltonian is."""
+    shown = {"material": "learned", "method": name, "twist": "-"}
+    output, log = root / f"results/learned/{name}/model.h5", root / f"logs/learned/{name}/learn.log"
+    tries = attempt.read(output.parent / "state")
+    if output.exists():
+        return Line(**shown, stage="learn", state="done", attempts=len(tries))
+    if tries:
+        return _tried(shown, "learn", tries, log, 1)
+    if found := _failure(log):
+        return Line(**shown, stage="learn", state="failed", note=found[1])
+    made = len(list(output.parent.glob("labels/state-*/geometry-*.h5")))
+    note = f"{made} geometries labelled" if made else ""
+    return Line(**shown, stage="labels" if made else "learn", state="waiting", note=note)
 
 
 def _line(

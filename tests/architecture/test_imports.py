@@ -18,7 +18,8 @@ ALLOWED = {
     "io": FOUNDATION | {"types", "system", "io"},
     "library": FOUNDATION | {"system", "io"},
     "cluster": FOUNDATION | {"cluster"},
-    "campaign": FOUNDATION | {"system", "io", "library"},
+    "models": FOUNDATION | {"system", "io", "library"},
+    "campaign": FOUNDATION | {"system", "io", "library", "models"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
         for name in (
@@ -31,6 +32,7 @@ ALLOWED = {
         )
     },
     "fock": FOUNDATION | {"types", "system", "io", "fock"},
+    "learned": FOUNDATION | {"types", "system", "io", "learned"},
     "__main__": FOUNDATION | {"campaign", "stage"},
     "stage": FOUNDATION
     | {
@@ -44,6 +46,7 @@ ALLOWED = {
         "optimizer",
         "estimator",
         "fock",
+        "learned",
         "campaign",
         "stage",
     },
@@ -58,6 +61,8 @@ FENCES = {
         "engine/mean_field/pyscf_solver.py",
         "engine/mean_field/basis_sets.py",
         "engine/mean_field/pyscf_integrals.py",
+        "engine/mean_field/pyscf_labels.py",
+        "engine/mean_field/pyscf_predicted.py",
     },
     "ase": {"engine/system/prototypes.py", "engine/io/structure.py"},
     "kfac_jax": {"engine/optimizer/"},

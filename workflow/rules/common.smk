@@ -51,6 +51,17 @@ def sections(stage):
     return resolve
 
 
+def learned_sections(stage):
+    """Returns the function that gives a job of a learned Hamiltonian its configuration."""
+
+    def resolve(wildcards):
+        twist = wildcards.get("twist")
+        number = None if twist is None else int(twist)
+        return CAMPAIGN.learned_sections(stage, wildcards.model, wildcards.get("material"), number)
+
+    return resolve
+
+
 def run_summaries(wildcards):
     """Returns what the report says about each run beside its numbers."""
     return CAMPAIGN.summary()
@@ -107,6 +118,15 @@ def mean_field_file(wildcards):
     """Returns the mean field a method refers to."""
     reference = CAMPAIGN.method(wildcards.material, wildcards.method).reference
     return f"results/{wildcards.material}/mean_field/{reference}/twist-{wildcards.twist}.h5"
+
+
+def label_files(wildcards):
+    """Returns the labelled sets of a learned Hamiltonian."""
+    return expand(
+        "results/learned/{model}/labels/{material}.h5",
+        model=wildcards.model,
+        material=CAMPAIGN.learned(wildcards.model).labels.materials,
+    )
 
 
 def electrons_file(wildcards):

@@ -22,6 +22,17 @@ def start(snakemake) -> None:
     sys.excepthook = log.failure
 
 
+def start_resumable(snakemake) -> Path:
+    """Starts a stage that saves its state; returns the folder for it, beside the first output."""
+    start(snakemake)
+    asked = snakemake.resources
+    os.environ["PSILATTICE_ATTEMPT"] = str(asked.get("attempt", 1))
+    if "SLURM_JOB_ID" in os.environ and asked.get("runtime"):
+        os.environ.setdefault("PSILATTICE_RUNTIME_MINUTES", str(asked["runtime"]))
+    material = f"-{snakemake.wildcards.material}" if snakemake.rule == "labels" else ""
+    return Path(snakemake.output[0]).parent / f"state{material}"
+
+
 def cores(snakemake) -> int:
     """Returns the CPU cores of this job on one node."""
     return snakemake.resources.get("cpus_per_task", snakemake.threads)
@@ -35,17 +46,13 @@ def run_stage(snakemake, stage: str, outputs: dict[str, str]) -> None:
         stage: "pretrain", "vmc" or "evaluate".
         outputs: The stage's outputs by name.
     """
-    start(snakemake)
+    state = start_resumable(snakemake)
     asked = snakemake.resources
-    os.environ["PSILATTICE_ATTEMPT"] = str(asked.get("attempt", 1))
-    if "SLURM_JOB_ID" in os.environ and asked.get("runtime"):
-        os.environ.setdefault("PSILATTICE_RUNTIME_MINUTES", str(asked["runtime"]))
 
     from engine.stage import worker
 
-    folder = Path(next(iter(outputs.values()))).parent
     inputs = {name: path for name, path in snakemake.input.items() if path}
-    paths = {**inputs, **outputs, "state_dir": str(folder / "state")}
+    paths = {**inputs, **outputs, "state_dir": str(state)}
     sections = snakemake.params.sections
     if asked.get("tasks", 1) == 1:
         worker.run(stage, sections, paths)

@@ -1,4 +1,4 @@
-"""Writes `materials/README.md` and `methods/README.md` from the configuration's own documentation.
+"""Writes README.md of `materials`, `methods`, `learned` from the configuration's documentation.
 
 Run it after a change of `engine/config/`: `python workflow/scripts/write_references.py`. A test
 compares the files with the configuration.
@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from engine import config  # noqa: E402
 from engine.campaign import CampaignConfig  # noqa: E402
-from engine.config import fock  # noqa: E402
+from engine.config import fock, learned  # noqa: E402
 
 PROSE = Path(__file__).with_name("references")
 """Folder of the text around the tables: one line `{{name}}` stands for each table."""
@@ -55,7 +55,15 @@ METHOD_TABLES = {
     "campaign": CampaignConfig,
     "contrast": config.ContrastConfig,
 }
-PAGES = {"materials": MATERIAL_TABLES, "methods": METHOD_TABLES}
+LEARNED_TABLES = {
+    "learned": learned.LearnedConfig,
+    "learned.labels": learned.LabelsConfig,
+    "learned.model": learned.LearnedModelConfig,
+    "learned.flow": learned.FlowConfig,
+    "learned.learn": learned.LearnConfig,
+    "learned.use": learned.UseConfig,
+}
+PAGES = {"materials": MATERIAL_TABLES, "methods": METHOD_TABLES, "learned": LEARNED_TABLES}
 """Folder -> tables of its README."""
 
 

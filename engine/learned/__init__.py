@@ -1,0 +1,1 @@
+"""Machine-learned Hamiltonians: equivariant networks that predict a mean field."""

@@ -1,0 +1,153 @@
+"""Stage `learn`: labelled sets -> a trained Hamiltonian."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from engine import __version__, keys
+from engine.config import fingerprint, parse
+from engine.config.learned import FlowConfig, LearnConfig, LearnedModelConfig
+from engine.io import hdf5
+from engine.io.labels import LabelledSet, read_labels
+from engine.io.learned import write_learned
+from engine.io.trace import write_trace
+from engine.learned.graph import Blocks
+from engine.learned.loss import Samples, fit_scales
+from engine.learned.model import Model, Trained, init, make_model
+from engine.learned.novelty import novelty
+from engine.learned.scales import Scales
+from engine.learned.training import Training, draw, make_training
+from engine.stage import loop, runtime
+from engine.stage.checks import check_finite
+from engine.stage.job import run_facts
+from engine.stage.learned_model import as_file, basis_of, samples_of
+
+log = logging.getLogger(__name__)
+
+
+def learn(
+    sections: dict[str, Any],
+    *,
+    labels: Sequence[Path],
+    model: Path,
+    trace: Path,
+    state_dir: Path,
+) -> Trained:
+    """Trains a network on labelled sets and writes the parameters with the least error.
+
+    Args:
+        sections: "name", "mean_field", "guess", "model", "flow" and "learn".
+        labels: Inputs, kind "labels", one per molecule.
+        model: Output, kind "learned_hamiltonian".
+        trace: Output, kind "trace": one row per step.
+        state_dir: Scratch for saved states.
+    """
+    runtime.configure()
+    options = parse(LearnConfig, sections["learn"], where="learn")
+    sets = [read_labels(path) for path in labels]
+    network = _model(sections, sets)
+    training_sets = [samples_of(network, s.part("train")) for s in sets]
+    validation_sets = [samples_of(network, s.part("validation")) for s in sets]
+    scales = fit_scales(network, training_sets)
+    training = make_training(network, options)
+    inputs = [hdf5.content(path) for path in labels]
+    mark = fingerprint({"stage": "learn", "engine": __version__, **sections}, inputs)
+    key = keys.root(options.seed, "learn", sections["name"])
+    advance = make_advance(training, options, scales, training_sets, validation_sets, key)
+    plan = loop.Plan(
+        f"learn {sections['name']}",
+        options.steps,
+        options.checkpoint_steps,
+        state_dir,
+        mark,
+        prepare=lambda state: state,
+        advance=advance,
+        check=lambda columns, step: check_finite(columns["loss"][-loop.FLUSH :], "the loss"),
+        finished=lambda columns, step: exhausted(columns, options),
+        show="loss",
+    )
+    params = init(network, keys.stream(key, "params"))
+    log.info("%d parameters", sum(x.size for x in jax.tree.leaves(params)))
+    state, columns = loop.run(plan, training.init(params))
+    facts = _facts(sections, sets, state, columns, scales, training_sets)
+    trained = Trained(network, state.best, scales, facts)
+    write_trace(trace, columns, fingerprint=mark, attributes=run_facts(state_dir))
+    write_learned(model, as_file(trained), mark)
+    log.info("validation error %.1f microhartree", 1e6 * float(state.best_ha))
+    return trained
+
+
+def _model(sections: dict[str, Any], sets: Sequence[LabelledSet]) -> Model:
+    return make_model(
+        basis_of(sets),
+        parse(LearnedModelConfig, sections["model"], where="model"),
+        parse(FlowConfig, sections["flow"], where="flow"),
+    )
+
+
+def make_advance(
+    training: Training,
+    options: LearnConfig,
+    scales: Scales,
+    training_sets: Sequence[Samples],
+    validation_sets: Sequence[Samples],
+    key: jax.Array,
+):
+    """Builds (state, step) -> (state, row): a step, and a validation before every saving."""
+
+    def advance(state, step: int):
+        batch = draw(training_sets, options.batch, options.seed, step)
+        noise = keys.stream(key, "noise", step)
+        state, row = training.step(state, scales, batch, noise, jnp.asarray(step))
+        if (step + 1) % options.checkpoint_steps == 0 or step + 1 == options.steps:
+            state = training.validate(state, scales, validation_sets)
+            row = row | {"validation_ha": state.validation_ha}
+        return state, row
+
+    return advance
+
+
+def exhausted(columns: dict[str, np.ndarray], options: LearnConfig) -> bool:
+    """Tells whether the last `patience` validations were no better than one before them."""
+    errors = columns["validation_ha"][options.checkpoint_steps - 1 :: options.checkpoint_steps]
+    if not options.patience or len(errors) <= options.patience:
+        return False
+    return len(errors) - 1 - int(np.argmin(errors)) >= options.patience
+
+
+def _facts(
+    sections: dict[str, Any],
+    sets: Sequence[LabelledSet],
+    state: Any,
+    columns: dict[str, np.ndarray],
+    scales: Scales,
+    training_sets: Sequence[Samples],
+) -> dict[str, Any]:
+    farthest = max(
+        novelty(scales, jax.tree.map(lambda x: x[0], s.graph), Blocks(*(b[g] for b in s.guess)))
+        for s in training_sets
+        for g in range(len(s.occupied))
+    )
+    return {
+        "name": sections["name"],
+        "mean_field": sections["mean_field"],
+        "guess": sections["guess"],
+        "model": sections["model"],
+        "flow": sections["flow"],
+        "learn": sections["learn"],
+        "molecules": [s.facts["material"] for s in sets],
+        "geometries": [int(np.sum(s.split == 0)) for s in sets],
+        "parameters": int(sum(x.size for x in jax.tree.leaves(state.best))),
+        "steps": len(columns["loss"]),
+        "validation_ha": float(state.best_ha),
+        "novelty_reference": float(farthest),
+        "pyscf_version": sets[0].facts["pyscf_version"],
+        "commit": runtime.commit(),
+    }

@@ -1,0 +1,163 @@
+"""The mean-field stage with a learned Hamiltonian: it saves iterations, and vouches for nothing.
+
+A prediction is taken if the geometry is not far outside the training set and its commutator
+residual is small and below that of the ordinary guess; otherwise the ordinary calculation is made
+and the log says why. With `converge` (the default) the file is self-consistent either way.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import keys
+from engine.config import MeanFieldConfig, fingerprint, parse
+from engine.config.learned import UseConfig
+from engine.errors import DataError
+from engine.io import hdf5
+from engine.io.mean_field import MeanField, write_mean_field
+from engine.io.system import SystemFile, read_system
+from engine.learned.model import Trained, make_predict
+from engine.mean_field import pyscf_labels, pyscf_predicted, pyscf_solver
+from engine.stage import runtime
+from engine.stage.learned_model import load, novelty_of
+
+log = logging.getLogger(__name__)
+
+SAME = ("method", "functional", "basis")
+"""Keys of `mean_field` that the model and the material share."""
+
+
+def learned_mean_field(
+    sections: Mapping[str, Any], *, system: Path, model: Path, mean_field: Path
+) -> MeanField:
+    """Predicts the Hamiltonian of a molecule and writes its mean field.
+
+    Args:
+        sections: Those of the ordinary mean field, "learned" (name) and "use".
+        system: Input system.h5.
+        model: Input, kind "learned_hamiltonian".
+        mean_field: Output, kind "mean_field".
+
+    Raises:
+        DataError: The model is of another schema, basis, functional, or without an element.
+    """
+    runtime.configure()
+    options = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
+    use = parse(UseConfig, sections["use"], where="use")
+    file, trained = read_system(system), load(model)
+    check_model(trained, file, sections, options, model)
+    start = accepted(trained, file, sections["charge"], options, use)
+    result = _solved(file, sections, options, use, start)
+    result = dataclasses.replace(result, system_fingerprint=file.fingerprint)
+    log.info("energy %.8f hartree per primitive cell, gap %.4f hartree", result.total, result.gap)
+    inputs = [file.fingerprint, hdf5.content(model)]
+    write_mean_field(mean_field, result, fingerprint(dict(sections), inputs))
+    return result
+
+
+def check_model(
+    trained: Trained,
+    file: SystemFile,
+    sections: Mapping[str, Any],
+    options: MeanFieldConfig,
+    path: Path,
+) -> None:
+    """Refuses a model of another functional, basis or of other elements."""
+    theirs = parse(MeanFieldConfig, trained.facts["mean_field"], where=str(path))
+    for name in SAME:
+        if name == "functional" and options.method != "rks":
+            continue
+        if getattr(theirs, name).lower() != getattr(options, name).lower():
+            raise DataError(
+                f"the model is of {name} '{getattr(theirs, name)}'",
+                where=str(path),
+                expected=f"{name} '{getattr(options, name)}' as in the material's mean_field",
+                remedy="train a model for this mean field, or use reference: scf",
+            )
+    known = dict(trained.model.basis.shells)
+    trained.model.basis.species(file.primitive.symbols)
+    own = pyscf_labels.shells_of(file.primitive, sections["charge"], options)
+    for symbol, shells in own.items():
+        if tuple(shells) != known[symbol]:
+            raise DataError(
+                f"shells {tuple(shells)} of {symbol}, and the model has {known[symbol]}",
+                where=str(path),
+                expected="the basis set the model was trained with",
+                remedy="train it again with this version of PySCF",
+            )
+
+
+def accepted(
+    trained: Trained,
+    file: SystemFile,
+    charge: int,
+    options: MeanFieldConfig,
+    use: UseConfig,
+) -> pyscf_predicted.Physics | None:
+    """Returns the prediction where it may be used; says in the log why where it may not."""
+    geometry, guess_name = file.primitive, trained.facts["guess"]
+    guess = pyscf_predicted.guess_hamiltonian(geometry, charge, options, guess_name)
+    far = novelty_of(trained, geometry.symbols, geometry.positions, guess)
+    if far > use.max_novelty:
+        return _refused(f"novelty {far:.2f} is above {use.max_novelty:g}: far from its training")
+    predict = make_predict(trained.model)
+    found = predict(
+        trained.params,
+        trained.scales,
+        geometry.symbols,
+        geometry.positions,
+        guess,
+        keys.root(0, "learned-mean-field"),
+    )
+    if not np.all(np.isfinite(found)):
+        return _refused("its matrix is not finite")
+    physics, plain = (
+        pyscf_predicted.physics(geometry, charge, options, matrix, with_forces=False)
+        for matrix in (found, guess)
+    )
+    log.info(
+        "learned Hamiltonian: novelty %.2f, commutator residual %.2e hartree (ordinary guess %.2e)",
+        far,
+        physics.residual,
+        plain.residual,
+    )
+    limit = min(use.max_residual_ha, plain.residual)
+    if not physics.residual < limit:
+        return _refused(f"its commutator residual {physics.residual:.2e} is not below {limit:.2e}")
+    return physics
+
+
+def _refused(reason: str) -> None:
+    log.warning("the learned Hamiltonian is not used: %s; ordinary guess instead", reason)
+
+
+def _solved(
+    file: SystemFile,
+    sections: Mapping[str, Any],
+    options: MeanFieldConfig,
+    use: UseConfig,
+    physics: pyscf_predicted.Physics | None,
+) -> MeanField:
+    geometry, charge = file.primitive, sections["charge"]
+    pairs = (int(geometry.charges.sum()) - charge) // 2
+    zero, frac = np.eye(3, dtype=int), sections["twist"]["frac"]
+
+    def iterate(field: Any, options: MeanFieldConfig) -> Any:
+        if physics is None:
+            return pyscf_solver.converge(field, options)
+        if use.converge:
+            return pyscf_solver.converge(field, options, physics.orbitals.density)
+        orbitals = physics.orbitals
+        field.mo_coeff, field.mo_energy = orbitals.coeff, orbitals.levels
+        field.mo_occ = np.where(np.arange(len(orbitals.levels)) < pairs, 2.0, 0.0)
+        field.e_tot = physics.energy
+        return field
+
+    made = pyscf_solver.solve(geometry, zero, pairs, pairs, charge, frac, options, iterate=iterate)
+    return dataclasses.replace(made, converged=physics is None or use.converge)

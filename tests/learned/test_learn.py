@@ -1,0 +1,267 @@
+"""The stage `learn` and what is done with its model, on the hydrogen molecule in a small basis."""
+
+import dataclasses
+import json
+import logging
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from engine.config import MeanFieldConfig, canonical
+from engine.config.learned import (
+    FlowConfig,
+    LabelsConfig,
+    LearnConfig,
+    LearnedModelConfig,
+    UseConfig,
+)
+from engine.errors import DataError, Interrupted
+from engine.io import hdf5, table
+from engine.io.labels import read_labels
+from engine.io.learned import read_learned
+from engine.io.mean_field import read_mean_field
+from engine.io.system import write_system
+from engine.learned.training import draw
+from engine.mean_field.pyscf_solver import solve
+from engine.stage import loop
+from engine.stage.labels import labels as make_labels
+from engine.stage.learn import exhausted, learn
+from engine.stage.learned_errors import QUANTITIES, learned_errors
+from engine.stage.learned_mean_field import learned_mean_field
+from engine.stage.learned_model import load, novelty_of, samples_of
+from engine.system.geometry import Geometry
+
+ONE = np.eye(3, dtype=int)
+H2 = Geometry(("H", "H"), np.array([[0.0, 0, 0], [0.3, -0.2, 1.38]]))
+MEAN_FIELD = MeanFieldConfig(method="rhf", basis="6-31g", convergence_ha=1e-11)
+MODEL = LearnedModelConfig(
+    channels=4, input_channels=3, output_channels=3, layers=1, hidden=8, radial=6
+)
+LEARN = LearnConfig(
+    steps=120, batch=4, learning_rate=0.02, warmup_steps=10, checkpoint_steps=30, average=0.9
+)
+
+
+def sections(learn_options=LEARN, **changes):
+    return canonical(
+        {
+            "name": "h2",
+            "guess": "minao",
+            "mean_field": MEAN_FIELD,
+            "model": MODEL,
+            "flow": FlowConfig(),
+            "learn": learn_options,
+        }
+        | changes
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Returns a folder with system.h5, labels.h5 and a trained model.h5."""
+    made = tmp_path_factory.mktemp("learned")
+    write_system(made / "system.h5", H2, ONE, H2, 1, 1, "fp")
+    data = LabelsConfig(materials=["h2"], geometries=26, train=16, validation=4)
+    make_labels(
+        canonical({"material": "h2", "charge": 0, "mean_field": MEAN_FIELD, "labels": data}),
+        system=made / "system.h5",
+        labels=made / "labels.h5",
+        state_dir=made / "state-h2",
+    )
+    train(made, made)
+    return made
+
+
+def train(folder, out, asked=None):
+    return learn(
+        asked or sections(),
+        labels=[folder / "labels.h5"],
+        model=out / "model.h5",
+        trace=out / "trace.h5",
+        state_dir=out / "state",
+    )
+
+
+def test_training_beats_the_initial_guess_on_geometries_it_never_saw(folder):
+    rows = learned_errors(
+        {"name": "h2", "limit": 3},
+        model=folder / "model.h5",
+        labels=[folder / "labels.h5"],
+        errors=folder / "errors.csv",
+    )
+    assert table.read(folder / "errors.csv") == rows
+    assert [row["quantity"] for row in rows] == list(QUANTITIES)
+    mean = {row["quantity"]: row["mean"] for row in rows}
+    worst = {row["quantity"]: row["worst"] for row in rows}
+    assert mean["hamiltonian_uha"] < 0.1 * mean["guess_hamiltonian_uha"]
+    assert mean["cycles_predicted"] < mean["cycles_minao"]
+    assert worst["density_overlap"] <= mean["density_overlap"] <= 1
+    assert mean["density_overlap"] > 0.999 and mean["orbital_similarity"] > 0.999
+    assert 0 <= mean["energy_mha"] <= worst["energy_mha"] < 1
+
+
+def test_the_trace_and_the_model_say_what_was_done(folder):
+    trace = hdf5.read(folder / "trace.h5", "trace").data
+    assert len(trace["loss"]) == 120 and trace["loss"][-20:].mean() < 0.3 * trace["loss"][:5].mean()
+    validations = trace["validation_ha"][29::30]
+    facts = read_learned(folder / "model.h5").facts
+    assert facts["validation_ha"] == pytest.approx(validations.min())
+    assert facts["shells"] == {"H": [0, 0]} and facts["mean_field"]["basis"] == "6-31g"
+    assert facts["geometries"] == [16] and facts["novelty_reference"] > 1
+    attempt = json.loads((folder / "state/attempt-001.json").read_text())
+    assert attempt["outcome"] == "done" and attempt["steps"] == 120
+
+
+def test_a_killed_training_ends_with_the_same_numbers(folder, tmp_path, monkeypatch):
+    """Stopped at step 40 of 120 by the time limit, started again: equal to the last bit."""
+    plain, calls = loop.Deadline.near, []
+
+    def near(self, *arguments):
+        calls.append(1)
+        return len(calls) == 40 or plain(self, *arguments)
+
+    monkeypatch.setattr(loop.Deadline, "near", near)
+    with pytest.raises(Interrupted, match="after step 40 of 120"):
+        train(folder, tmp_path)
+    train(folder, tmp_path)
+    whole, resumed = (hdf5.read(f / "model.h5", "learned_hamiltonian") for f in (folder, tmp_path))
+    assert whole.data.keys() == resumed.data.keys()
+    for name in whole.data:
+        np.testing.assert_array_equal(whole.data[name], resumed.data[name], err_msg=name)
+    losses = [hdf5.read(f / "trace.h5", "trace").data["loss"] for f in (folder, tmp_path)]
+    np.testing.assert_array_equal(*losses)
+
+
+def test_training_ends_when_validations_no_longer_improve():
+    options = dataclasses.replace(LEARN, checkpoint_steps=2, patience=2)
+    errors = np.repeat([3.0, 2.0, 2.5, 2.6], 2)
+    assert not exhausted({"validation_ha": errors[:6]}, options)
+    assert exhausted({"validation_ha": errors}, options)
+    assert not exhausted({"validation_ha": errors}, dataclasses.replace(options, patience=0))
+
+
+def test_batches_depend_on_seed_and_step_alone(folder):
+    trained = load(folder / "model.h5")
+    samples = samples_of(trained.model, read_labels(folder / "labels.h5"))
+    first, again, other = (draw([samples], 4, 0, step) for step in (7, 7, 8))
+    np.testing.assert_array_equal(first.graph.vectors, again.graph.vectors)
+    assert np.abs(first.graph.vectors - other.graph.vectors).max() > 0
+
+
+def mean_field(folder, tmp_path, use=None, **changes):
+    asked = {
+        "material": "h2",
+        "mean_field": MEAN_FIELD,
+        "twist": {"index": 0, "frac": [0.0, 0.0, 0.0]},
+        "charge": 0,
+        "spin": 0,
+        "learned": "h2",
+        "use": use or UseConfig(),
+    }
+    return learned_mean_field(
+        canonical(asked | changes),
+        system=folder / "system.h5",
+        model=folder / "model.h5",
+        mean_field=tmp_path / "twist-000.h5",
+    )
+
+
+def ordinary():
+    return solve(H2, ONE, 1, 1, 0, np.zeros(3), MEAN_FIELD)
+
+
+def test_the_mean_field_of_a_model_is_the_ordinary_one(folder, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        found = mean_field(folder, tmp_path)
+    assert "learned Hamiltonian: novelty" in caplog.text and "not used" not in caplog.text
+    stored, wanted = read_mean_field(tmp_path / "twist-000.h5"), ordinary()
+    assert stored.converged and stored.total == found.total
+    assert stored.total == pytest.approx(wanted.total, abs=1e-9)
+    np.testing.assert_allclose(stored.energy, wanted.energy, atol=1e-5)
+    np.testing.assert_allclose(abs(stored.coeff), abs(wanted.coeff), atol=1e-4)
+    assert stored.system_fingerprint == "fp"
+
+
+def test_without_iterations_its_orbitals_are_those_of_the_prediction(folder, tmp_path):
+    found = mean_field(folder, tmp_path, UseConfig(converge=False))
+    wanted = ordinary()
+    assert not found.converged and 0 < found.total - wanted.total < 1e-4
+    assert not np.allclose(found.energy, wanted.energy, atol=1e-7)
+    np.testing.assert_allclose(found.energy, wanted.energy, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("use", "reason"),
+    [
+        (UseConfig(max_residual_ha=1e-12), "its commutator residual .* is not below 1.00e-12"),
+        (UseConfig(max_novelty=1e-6), "novelty .* is above 1e-06: far from its training"),
+    ],
+)
+def test_a_prediction_that_is_not_good_enough_is_not_used(folder, tmp_path, caplog, use, reason):
+    use = dataclasses.replace(use, converge=False)
+    with caplog.at_level(logging.WARNING):
+        found = mean_field(folder, tmp_path, use)
+    assert found.converged and found.total == ordinary().total
+    assert caplog.records[-1].levelname == "WARNING"
+
+    assert re.search(reason, caplog.text)
+
+
+def test_a_model_of_something_else_is_refused(folder, tmp_path):
+    other = dataclasses.replace(MEAN_FIELD, basis="sto-3g")
+    with pytest.raises(DataError, match="the model is of basis '6-31g'"):
+        mean_field(folder, tmp_path, mean_field=other)
+    helium = Geometry(("He",), np.zeros((1, 3)))
+    write_system(tmp_path / "system.h5", helium, ONE, helium, 1, 1, "fp")
+    (tmp_path / "model.h5").write_bytes((folder / "model.h5").read_bytes())
+    with pytest.raises(DataError, match="element He is not one the model was trained on"):
+        mean_field(tmp_path, tmp_path)
+
+
+def test_a_model_of_another_schema_is_refused(folder, tmp_path):
+    record = hdf5.read(folder / "model.h5", "learned_hamiltonian")
+    for name, changed in (
+        ("newer", record.attributes | {"model_schema": 99}),
+        ("older", {k: v for k, v in record.attributes.items() if k != "guess"}),
+    ):
+        path = tmp_path / f"{name}.h5"
+        hdf5.write(path, "learned_hamiltonian", record.data, fingerprint="x", attributes=changed)
+        with pytest.raises(DataError, match="schema 99|guess missing"):
+            load(path)
+
+
+def test_novelty_grows_away_from_the_training_set_and_not_by_turning(folder):
+    trained, made = load(folder / "model.h5"), read_labels(folder / "labels.h5")
+    samples = made.part("train")
+    known = [
+        novelty_of(trained, made.symbols, r, g)
+        for r, g in zip(samples.positions, samples.guess, strict=True)
+    ]
+    assert max(known) == pytest.approx(1.0, abs=1e-6)
+    far = solve_guess(H2.positions * 2.5)
+    assert novelty_of(trained, made.symbols, H2.positions * 2.5, far) > 3
+
+
+def solve_guess(positions):
+    from engine.mean_field.pyscf_predicted import guess_hamiltonian
+
+    return guess_hamiltonian(dataclasses.replace(H2, positions=positions), 0, MEAN_FIELD, "minao")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prior", ["goe", "tensor", "path"])
+def test_flows_learn_too(folder, tmp_path, prior):
+    asked = sections(
+        dataclasses.replace(LEARN, steps=300),
+        flow=dataclasses.asdict(FlowConfig(enabled=True, prior=prior)),
+    )
+    trained = train(folder, tmp_path, asked)
+    start = np.mean(
+        abs(
+            np.subtract(*(getattr(read_labels(folder / "labels.h5"), n) for n in ("fock", "guess")))
+        )
+    )
+    assert trained.facts["validation_ha"] < 0.3 * start
+    assert jax.tree.leaves(trained.params)[0].dtype == np.float32
