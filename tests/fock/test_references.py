@@ -5,6 +5,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+from plots.references import family_figure, references_figure
 
 from engine.campaign import load
 from engine.config import FamilyConfig, parse
@@ -157,6 +158,25 @@ def test_families_are_rows_along_a_coordinate(tmp_path):
     missing = family | {"points": [{"material": "c", "x": 1.0}]}
     with pytest.raises(DataError, match="no row of c"):
         write_families([missing], tmp_path / "references.csv", tmp_path / "families.csv")
+
+
+def compared(material, x, fci, energy):
+    row = {"material": material, "method": "f", "family": "c", "along": "spacing_bohr", "x": x}
+    return row | {"fci_ha_per_cell": fci, "hf_ha_per_cell": -1.0, "energy_ha_per_cell": energy}
+
+
+def test_figures_show_distances_to_the_exact_energy():
+    rows = [compared("a", 1.8, -1.2, -1.199), compared("b", 3.6, -1.1, -1.0995)]
+    rows.append(compared("c", 4.0, None, -1.0))  # nothing to compare with
+    (ax,) = references_figure(rows).axes
+    drawn = {line.get_label(): line.get_xdata() for line in ax.lines}
+    assert drawn["network"] == pytest.approx([1.0, 0.5]) and len(drawn["HF"]) == 2
+    above, below = family_figure(rows).axes
+    assert below.get_xlabel() == "spacing (bohr)"
+    energies = {line.get_label(): line.get_ydata() for line in above.lines}
+    assert list(energies["network"]) == [-1.199, -1.0995, -1.0]
+    assert len(energies["FCI"]) == 2 and "CCSD" not in energies
+    assert any(line.get_ydata() == pytest.approx([1.0, 0.5]) for line in below.lines[:-1])
 
 
 def campaign(folder, along="spacing_bohr", materials="[b, a]"):

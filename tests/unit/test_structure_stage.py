@@ -167,6 +167,8 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "li2o-sto3g": (3, 1, (7, 7), [1]),
     "silicon-gth": (2, 1, (4, 4), [1]),
     "graphene-gth": (2, 1, (4, 4), [1]),
+    **{f"silicon-gth-a{a}": (2, 1, (4, 4), [1]) for a in (520, 565, 590)},
+    **{f"graphene-gth-a{a}": (2, 1, (4, 4), [1]) for a in (236, 256, 266)},
 }
 LITERATURE = {
     "h-atom": -0.5,
@@ -207,6 +209,8 @@ LITERATURE = {
     "li2o-sto3g": -87.89269325,
     "silicon-gth": -7.20268964,
     "graphene-gth": -10.86953896,
+    **{f"silicon-gth-a{a}": None for a in (520, 565, 590)},
+    **{f"graphene-gth-a{a}": None for a in (236, 256, 266)},
 }
 
 

@@ -14,6 +14,9 @@ ROW_INCH = 0.32
 LINEAR_MHA = 0.1
 """Differences are drawn on a linear scale up to here and on a logarithmic one beyond."""
 
+ROOM = 1.8
+"""Factor between the outermost point and the edge."""
+
 SERIES = (
     ("hf_ha_per_cell", "HF", "s", "0.6"),
     ("mp2_ha_per_cell", "MP2", "d", style.SKY),
@@ -42,6 +45,8 @@ def references_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
             ax.plot(*zip(*points, strict=True), linestyle="none", markersize=5, **style_)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_xscale("symlog", linthresh=LINEAR_MHA)
+    low, high = ax.get_xlim()
+    ax.set_xlim(ROOM * min(low, -LINEAR_MHA), ROOM * max(high, LINEAR_MHA))
     style.plain_numbers(ax.xaxis)
     ax.set_yticks(range(len(rows)), [f"{row['material']}  {row['method']}" for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
@@ -72,12 +77,20 @@ def family_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     above.set_ylabel("energy (hartree / cell)")
     below.axhline(0, color="black", linewidth=0.8)
     below.set_yscale("symlog", linthresh=LINEAR_MHA)
+    low, high = below.get_ylim()
+    below.set_ylim(ROOM * min(low, -LINEAR_MHA), ROOM * max(high, LINEAR_MHA))
     style.plain_numbers(below.yaxis)
-    below.set_ylabel("- exact (mHa)")
-    below.set_xlabel(rows[0]["along"].replace("_", " ") if rows else "")
+    below.set_ylabel("to exact (mHa)")
+    below.set_xlabel(_quantity(rows[0]["along"]) if rows else "")
     above.set_title(rows[0]["family"] if rows else "", loc="left")
     style.legend_below(figure, [above], 4)
     return figure
+
+
+def _quantity(key: str) -> str:
+    """Returns a key of a structure as a label: spacing_bohr -> spacing (bohr)."""
+    name, _, unit = key.rpartition("_")
+    return f"{name.replace('_', ' ')} ({unit})" if unit in ("bohr", "angstrom") else key
 
 
 def _line(ax: Axes, rows, column: str, label: str, marker: str | None, colour: str) -> None:
