@@ -15,6 +15,7 @@ wildcard_constraints:
     method="[a-z0-9-]+",
     twist="[0-9]{3}",
     model="[a-z0-9-]+",
+    family="[a-z0-9-]+",
 
 
 # Seconds each, and their inputs are small: they run where Snakemake does, also on a cluster.
@@ -25,6 +26,10 @@ localrules:
     training_figure,
     twist_figure,
     literature_figure,
+    reference_row,
+    references,
+    references_figure,
+    family_figure,
     report,
 
 
@@ -38,6 +43,7 @@ include: "workflow/rules/integrals.smk"
 include: "workflow/rules/vmc.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/references.smk"
 
 
 rule all:
@@ -45,4 +51,5 @@ rule all:
     input:
         "results/tables/energies.csv",
         "results/tables/twists.csv",
+        reference_tables,
         "results/report.html",

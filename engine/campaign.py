@@ -14,9 +14,11 @@ from typing import Any
 
 from engine import config, models
 from engine.config.contrast import resolve
+from engine.config.family import resolve_family
 from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.library import Material, find, merge, names, read_material
+from engine.system.orbital_space import check_kind, check_size
 from engine.system.twists import Twist
 
 STAGE_SECTIONS = {
@@ -42,6 +44,10 @@ class CampaignConfig:
     description: str = config.key("one line for the report", default="")
     seed: int = config.key("seed of all random numbers", default=0, at_least=0)
     contrasts: dict[str, Any] = config.key("name -> section: differences of energies", default={})
+    families: dict[str, Any] = config.key(
+        "name -> section: materials along one coordinate, compared with established methods",
+        default={},
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Campaign:
         runs: Material -> methods, in the order of the file.
         description: One line for the report.
         contrasts: Name, terms and literature of each difference of energies.
+        family_sections: Name -> materials along one coordinate.
     """
 
     root: Path
@@ -63,6 +70,7 @@ class Campaign:
     runs: Mapping[str, tuple[str, ...]]
     description: str = ""
     contrasts: tuple[Mapping[str, Any], ...] = ()
+    family_sections: Mapping[str, config.FamilyConfig] = dataclasses.field(default_factory=dict)
     _known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def check(self) -> None:
@@ -82,11 +90,34 @@ class Campaign:
                     self._check_orbitals(material, method)
                     continue
                 facts = self.material(material)
+                self._check_all_electron(material, method)
                 options.evaluate.check_material(
                     facts.periodic,
                     facts.config.positrons,
                     f"{self.path}, material '{material}', method '{method}', key 'observables'",
                 )
+
+        self.families()
+
+    def families(self) -> list[dict[str, Any]]:
+        """Returns every family with its points (material, x) in Fock space.
+
+        Raises:
+            ConfigError: A material without a run in Fock space, or without the coordinate.
+        """
+        return [
+            resolve_family(
+                name,
+                family,
+                {
+                    m: self.material(m).config.structure
+                    for m, methods in self.runs.items()
+                    if any(self.space(m, method) == "fock" for method in methods)
+                },
+                f"{self.path}, key 'families', family '{name}'",
+            )
+            for name, family in self.family_sections.items()
+        ]
 
     def material(self, name: str) -> Material:
         """Returns a material of this campaign, checked."""
@@ -129,6 +160,35 @@ class Campaign:
                 where=f"{self.path}, key 'runs', material '{material}'",
                 expected="a method in real space",
                 remedy=f"delete '{method}' from the list",
+            )
+        at = f"{self.path}, material '{material}', method '{method}'"
+        counts = self.material(material).counts
+        check_kind(self.method(material, method), *counts, self.material(material).periodic, at)
+
+    def check_size(self, material: str, n_basis: int) -> None:
+        """Refuses methods in second quantisation that a basis of this size cannot hold.
+
+        Args:
+            material: Name of a material.
+            n_basis: Basis functions of its primitive cell.
+
+        Raises:
+            ConfigError: Too many orbitals, no such active space, or a core above the space.
+        """
+        facts = self.material(material)
+        for method in self.runs[material]:
+            if (options := self.method(material, method)).space == "fock":
+                where = f"{self.path}, material '{material}', method '{method}'"
+                check_size(options, n_basis * facts.n_cells, *facts.counts, where)
+
+    def _check_all_electron(self, material: str, method: str) -> None:
+        """Refuses pseudopotentials in real space."""
+        if self.material(material).config.pseudopotentials:
+            raise ConfigError(
+                f"'{material}' has pseudopotentials, and method '{method}' works in real space",
+                where=f"{self.path}, key 'runs', material '{material}'",
+                expected="a method in second quantisation (space: fock)",
+                remedy=f"delete '{method}' from the list, or the pseudopotentials",
             )
 
     def _check_reference(self, material: str, method: str) -> None:
@@ -213,7 +273,8 @@ class Campaign:
         """Returns everything one job depends on apart from its input files, canonical.
 
         Args:
-            stage: structure, mean_field, integrals, pretrain, vmc, evaluate or twist_average.
+            stage: structure, mean_field, integrals, reference, pretrain, vmc, evaluate or
+                twist_average.
             material: Name of a material.
             method: Name of a method, from pretrain on.
             twist: Index of a twist, for the stages that have one.
@@ -229,6 +290,7 @@ class Campaign:
                 "charge": facts.config.charge,
                 "spin": facts.config.total_spin,
                 **_positrons(facts),
+                **_pseudopotentials(facts),
             }
         elif stage == "integrals":
             content = {
@@ -238,6 +300,13 @@ class Campaign:
                 "spin": facts.config.spin,
                 "number": self.number(material, method),
                 "integrals": self.method(material, method).integrals,
+                **_pseudopotentials(facts),
+            }
+        elif stage == "reference":
+            content = {
+                "material": material,
+                "method": method,
+                "references": self.method(material, method).references,
             }
         elif stage == "twist_average":
             content = {
@@ -336,7 +405,13 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         _contrast(str(name), section, runs, f"{path}, key 'contrasts', contrast '{name}'")
         for name, section in content.contrasts.items()
     )
-    return Campaign(root, path, content.seed, runs, content.description, contrasts)
+    families = {
+        str(name): config.parse(
+            config.FamilyConfig, section, where=f"{path}, key 'families', family '{name}'"
+        )
+        for name, section in content.families.items()
+    }
+    return Campaign(root, path, content.seed, runs, content.description, contrasts, families)
 
 
 def _contrast(
@@ -374,8 +449,16 @@ def _positrons(facts: Material) -> dict[str, int]:
     return {"positrons": facts.config.positrons} if facts.config.positrons else {}
 
 
+def _pseudopotentials(facts: Material) -> dict[str, Any]:
+    """Returns the key where there are some."""
+    named = facts.config.pseudopotentials
+    return {"pseudopotentials": named} if named else {}
+
+
 def _structure_sections(facts: Material) -> dict[str, Any]:
-    return _positrons(facts) | {
+    return {
+        **_positrons(facts),
+        **_pseudopotentials(facts),
         "material": facts.name,
         "structure": facts.config.structure,
         "supercell": facts.config.supercell,

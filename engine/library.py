@@ -15,7 +15,7 @@ from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.system.electron_gas import occupied
 from engine.system.geometry import Geometry
-from engine.system.material import check_material, electron_counts
+from engine.system.material import check_material, counts_of
 from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
 from engine.system.twists import Twist, enumerate_twists
 from engine.system.vacuum import check_vacuum
@@ -38,6 +38,8 @@ RESERVED = frozenset(
         "learn",
         "learned",
         "integrals",
+        "reference",
+        "references",
         "pretrain",
         "vmc",
         "evaluate",
@@ -72,6 +74,12 @@ class Material:
     electrons: int
     periodic: bool
     twists: tuple[Twist, ...]
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """(N_up, N_down) in the simulation cell."""
+        spin = self.config.total_spin
+        return (self.electrons + spin) // 2, (self.electrons - spin) // 2
 
     @property
     def folder(self) -> Path:
@@ -152,9 +160,7 @@ def read_material(path: Path) -> Material:
             expected=f"at most {MAX_TWISTS}",
             remedy="choose a coarser grid",
         )
-    up_and_down = electron_counts(
-        simulation, content.charge, content.total_spin, content.positrons, where=str(path)
-    )
+    up_and_down = counts_of(content, simulation, where=str(path))
     if content.is_electron_gas:
         _check_shells(simulation, content, up_and_down, twists, path)
     vacuum_bohr = content.mean_field.vacuum_bohr

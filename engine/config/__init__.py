@@ -6,6 +6,7 @@ Imports no JAX: the Snakefile is parsed again for every job.
 from engine.config.canonical import SCHEMA_VERSION, canonical, fingerprint
 from engine.config.contrast import ContrastConfig
 from engine.config.electron_gas import ElectronGasStructure
+from engine.config.family import FamilyConfig
 from engine.config.fock import FockMethodConfig, method_class
 from engine.config.learned import LearnedConfig
 from engine.config.material import (
@@ -44,6 +45,7 @@ __all__ = [
     "ContrastConfig",
     "ElectronGasStructure",
     "EvaluateConfig",
+    "FamilyConfig",
     "FileStructure",
     "FockMethodConfig",
     "HamiltonianConfig",

@@ -8,7 +8,7 @@ from typing import Any
 from engine.config.learned import check_reference
 from engine.config.method import MethodConfig, VmcConfig, check_steps
 from engine.config.schema import key, section
-from engine.errors import ConfigError
+from engine.errors import ConfigError, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class SelectionConfig:
     )
     grow_steps: int = key("steps after which the core is doubled", default=300, at_least=1)
     survivor_factor: float = key(
-        "survivors of the first stage per determinant of the core", default=4.0, above=0
+        "survivors of the first stage per determinant of the core", default=4.0, at_least=0
     )
     score: str = key(
         "proxy of the first stage",
@@ -93,6 +93,29 @@ class FockOptimizerConfig:
     norm_constraint: float = key(
         "bound on the squared length of a step of spring", default=0.1, above=0
     )
+    batch: int | None = key(
+        "determinants in the least-squares problem of a step of spring, drawn anew each time; all "
+        "when left out",
+        default=None,
+        at_least=1,
+    )
+    krylov: int = key(
+        "spring moves towards the lowest state in the space of so many powers of the Hamiltonian "
+        "on psi, by the share learning_rate; 1 moves along the gradient",
+        default=1,
+        at_least=1,
+        at_most=32,
+    )
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        if self.krylov > 1 and self.functional == "asymmetric":
+            raise ConfigError(
+                "a Krylov space of the asymmetric functional, whose matrix is not Hermitian",
+                where=f"{where}, key 'krylov'",
+                expected="1, or functional: symmetric or projected",
+                remedy="set krylov: 1",
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +148,10 @@ class FockEvaluateConfig:
 
     estimator: str = key(
         "which energy is the result: projected on the core (a bound), with second-order "
-        "correction, asymmetric, or sampled",
+        "correction, with that correction extrapolated to zero over nested cores, asymmetric, or "
+        "sampled",
         default="projected",
-        choices=("projected", "projected-pt2", "asymmetric", "mcmc"),
+        choices=("projected", "projected-pt2", "extrapolated", "asymmetric", "mcmc"),
     )
     target_error_ha_per_cell: float = key(
         "statistical error to reach, per primitive cell", default=5e-4, unit="hartree", above=0
@@ -141,6 +165,36 @@ class FockEvaluateConfig:
     def check(self, where: str) -> None:
         """Raises ConfigError where keys contradict each other."""
         check_steps(self.min_steps, self.max_steps, where)
+
+
+REFERENCES = ("hf", "mp2", "ccsd", "ccsd-t", "fci", "dmrg")
+"""Established methods that run on the same integrals."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FockReferencesConfig:
+    """Which established methods are computed on the same integrals, to compare with."""
+
+    methods: list[str] = key(
+        f"of {', '.join(REFERENCES)}; dmrg needs the optional program block2",
+        default=["hf", "mp2", "ccsd", "ccsd-t", "fci"],
+    )
+    fci_determinants: int = key(
+        "largest space in which fci is computed; above it the table has none",
+        default=2000000,
+        at_least=1,
+    )
+    bond_dimension: int = key("states per bond of dmrg", default=400, at_least=2)
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where a method is unknown or named twice."""
+        for i, name in enumerate(self.methods):
+            if name not in REFERENCES or name in self.methods[:i]:
+                raise ConfigError(
+                    f"'{name}' is {'twice in' if name in REFERENCES else 'unknown to'} the list",
+                    where=f"{where}, key 'methods'",
+                    expected=nearest(name, REFERENCES),
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +218,9 @@ class FockMethodConfig:
     pretrain: FockPretrainConfig = section(FockPretrainConfig, "starting core")
     vmc: FockVmcConfig = section(FockVmcConfig, "variational optimisation")
     evaluate: FockEvaluateConfig = section(FockEvaluateConfig, "evaluation")
+    references: FockReferencesConfig = section(
+        FockReferencesConfig, "established methods on the same integrals"
+    )
 
     def check(self, where: str) -> None:
         """Raises ConfigError where sections contradict each other."""

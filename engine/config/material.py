@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from engine.config.electron_gas import ElectronGasStructure
 from engine.config.schema import key, one_of, section
 from engine.errors import ConfigError
+
+VALENCE = re.compile(r"^gth-[a-z0-9-]+-q(\d+)$", re.IGNORECASE)
+"""A pseudopotential's name and its valence charge."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +153,9 @@ class MeanFieldConfig:
         default="rhf",
         choices=("rhf", "uhf", "rohf", "rks", "plane-waves", "oscillator"),
     )
-    basis: str = key("all-electron basis set by its PySCF name", default="cc-pvdz")
+    basis: str = key(
+        "basis set by its PySCF name; of GTH kind with pseudopotentials", default="cc-pvdz"
+    )
     functional: str = key("exchange-correlation functional of rks", default="pbe")
     integrals: str = key(
         "two-electron integrals of a periodic cell: Gaussian, range-separated or mixed density "
@@ -159,6 +165,10 @@ class MeanFieldConfig:
     )
     auxiliary_basis: str | None = key(
         "density-fitting basis; PySCF chooses when left out", default=None
+    )
+    mesh: list[int] | None = key(
+        "points of the plane-wave mesh along each lattice vector; PySCF chooses when left out",
+        default=None,
     )
     vacuum_bohr: float | None = key(
         "largest lattice constant along a vacuum direction, for the mean field only",
@@ -181,6 +191,12 @@ class MeanFieldConfig:
 
     def check(self, where: str) -> None:
         """Raises ConfigError where keys contradict each other."""
+        if self.mesh is not None and (len(self.mesh) != 3 or min(self.mesh) < 1):
+            raise ConfigError(
+                f"a mesh of {self.mesh} points",
+                where=f"{where}, key 'mesh'",
+                expected="three positive integers",
+            )
         if self.integrals == "fft" and self.auxiliary_basis is not None:
             raise ConfigError(
                 "an auxiliary basis with FFT integrals",
@@ -215,6 +231,11 @@ class MaterialConfig:
     charge: int = key("net charge of the simulation cell", default=0, unit="e")
     spin: int = key("N_up - N_down in the simulation cell", default=0)
     positrons: int = key("positrons in the simulation cell", default=0, at_least=0)
+    pseudopotentials: dict[str, Any] = key(
+        "element of a crystal -> GTH pseudopotential by its PySCF name with the valence, e.g. "
+        "{Si: gth-pade-q4}; for methods in second quantisation alone",
+        default={},
+    )
     twists: TwistConfig = section(TwistConfig, "boundary phases")
     mean_field: MeanFieldConfig = section(MeanFieldConfig, "reference calculation")
     literature: Literature | None = dataclasses.field(
@@ -236,6 +257,7 @@ class MaterialConfig:
 
     def check(self, where: str) -> None:
         """Raises ConfigError where an electron gas is described twice."""
+        self._check_pseudopotentials(where)
         if not self.is_electron_gas:
             return
         plain = {"supercell": ([1, 1, 1], "electrons"), "charge": (0, "electrons")}
@@ -249,11 +271,22 @@ class MaterialConfig:
                     remedy=f"delete the key, and set '{inside}' in the section 'structure'",
                 )
 
+    def _check_pseudopotentials(self, where: str) -> None:
+        for element, name in self.pseudopotentials.items():
+            if not isinstance(name, str) or not VALENCE.search(name):
+                raise ConfigError(
+                    f"pseudopotential {name!r} of {element}",
+                    where=f"{where}, key 'pseudopotentials'",
+                    expected="a name that ends with the valence, e.g. gth-pade-q4",
+                    remedy="see the names in PySCF's folder pbc/gto/pseudo",
+                )
+
     def check_mean_field(self, where: str, *, nuclei: bool) -> None:
         """Raises ConfigError where the mean field cannot have the spin or the nuclei.
 
         Not part of `parse`: the structure stage does not know the mean field.
         """
+        self._check_fit(where)
         at, method = f"{where}, key 'mean_field', key 'method'", self.mean_field.method
         gaussian = ("rhf", "uhf", "rohf", "rks")
         right = ", ".join(gaussian) if nuclei else "oscillator"
@@ -271,4 +304,14 @@ class MaterialConfig:
                 where=at,
                 expected="uhf or rohf where spin is not 0",
                 remedy="set method: uhf in the section 'mean_field', or spin: 0",
+            )
+
+    def _check_fit(self, where: str) -> None:
+        if self.pseudopotentials and self.mean_field.integrals in ("gdf", "rsdf"):
+            raise ConfigError(
+                f"{self.mean_field.integrals} integrals with pseudopotentials, whose fit is off by "
+                "millihartrees",
+                where=f"{where}, key 'mean_field', key 'integrals'",
+                expected="fft: without core electrons a coarse mesh is enough",
+                remedy="set integrals: fft in the section 'mean_field'",
             )

@@ -37,10 +37,12 @@ class Backflow(NamedTuple):
         derivatives: (params, x, reference) -> (LogPsi, inputs, slopes): per dense layer its input
             a and the derivatives (1 or 2, out) of log (and arg) by its output; the derivative by
             the weights is their product a x slope, by the bias the slope.
+        spin_flip: Whether amplitudes are equal under exchange of the spins.
     """
 
     wavefunction: Wavefunction
     derivatives: Callable[..., tuple[LogPsi, dict[str, Array], dict[str, Array]]]
+    spin_flip: bool
 
 
 class Corrections(nn.Module):
@@ -146,7 +148,7 @@ def make_backflow(
         named = {name.removeprefix("in_"): value[0] for name, value in inputs.items()}
         return psi, named, {name.removeprefix("out_"): value for name, value in slopes.items()}
 
-    return Backflow(Wavefunction(init, apply), derivatives)
+    return Backflow(Wavefunction(init, apply), derivatives, config.spin_flip)
 
 
 def flipped(x: Array) -> Array:

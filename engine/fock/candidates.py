@@ -24,6 +24,9 @@ from engine.fock.determinants import NONE, FockSpace, aufbau, valid
 from engine.fock.slater_condon import FockHamiltonian, connected, connected_elements, diagonal
 
 SCORES = ("max", "sum", "residual", "epstein-nesbet")
+ZERO = 1e-10
+"""Smaller contributions do not count, hartree: elements that symmetry forbids are rounding errors,
+and would fill the core with determinants of other symmetries."""
 GUARD = 0.05
 """Smallest denominator of the Epstein-Nesbet score, hartree."""
 
@@ -107,7 +110,7 @@ def _merge(
     space: FockSpace, H: FockHamiltonian, core: Array, y: Array, values: Array
 ) -> Candidates:
     """Adds the contributions to each determinant up; leaves out the core."""
-    used = jnp.abs(values) > 0
+    used = jnp.abs(values) > ZERO
     y = jnp.where(used[:, None, None], y, jnp.uint64(NONE))
     every = jnp.concatenate([y, core]).reshape(-1, 2 * space.words)
     values = jnp.concatenate([values, jnp.zeros(len(core), values.dtype)])

@@ -5,12 +5,10 @@ the residual, SPRING moves along
 
     phi = mu phi' + J^T (J J^T + lambda)^-1 (b - mu J phi')
 
-and MinSR is mu = 0. Derivatives by the weights of a dense layer are products a x g of its input and
-of the slope by its output, so the Gram matrix needs no derivative by any parameter:
-
-    (J J^T)_ij = sum over layers (g_i . g_j) (a_i . a_j + 1)
-
-and J^T y is one backward pass. Complex amplitudes count as two real rows.
+and MinSR is mu = 0. The Gram matrix J J^T follows from inputs and slopes of layers (`gram`), and
+J^T y is one backward pass. With `krylov` vectors b is the way from the lowest state of the Krylov
+space of psi instead of the residual, and the rate the share of that way to go. With `batch` only so
+many rows, drawn anew at every step, enter the least-squares problem (Kaczmarz iteration).
 
 Source: A. Chen and M. Heyl, Nat. Phys. 20, 1476 (2024); G. Goldshlager, N. Abrahamsen and
 L. Lin, J. Comput. Phys. 516, 113351 (2024).
@@ -18,6 +16,7 @@ L. Lin, J. Comput. Phys. 516, 113351 (2024).
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -27,8 +26,9 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from engine.config.fock import FockOptimizerConfig
-from engine.fock.backflow import Backflow
-from engine.fock.functional import make_amplitudes, residual
+from engine.fock.backflow import Backflow, flipped
+from engine.fock.functional import krylov_step, make_amplitudes, residual
+from engine.fock.gram import centring, gram_matrix, stack, unstack
 from engine.fock.subspace import Subspace
 
 
@@ -45,20 +45,23 @@ class FockOptimizer(NamedTuple):
 
 
 def make_fock_optimizer(
-    model: Backflow, options: FockOptimizerConfig, *, is_complex: bool
+    model: Backflow, options: FockOptimizerConfig, *, is_complex: bool, key: Array | None = None
 ) -> FockOptimizer:
-    """Builds the optimizer a method asks for."""
+    """Builds the optimizer a method asks for; `key` is for drawing batches."""
     make = {"spring": _spring, "adam": _adam}[options.name]
-    return make(model, options, is_complex)
+    return make(model, options, is_complex, jax.random.key(0) if key is None else key)
 
 
 def _measured(amplitudes, options: FockOptimizerConfig):
-    """Builds (params, subspace, reference, direction) -> (Residual, norm, J direction, info)."""
+    """Builds (params, subspace, reference, direction) -> (Residual, J direction, info)."""
 
     def measure(params, subspace: Subspace, reference, direction):
         masked = _masked(amplitudes, subspace, reference)
         psi, moved = jax.jvp(masked, (params,), (direction,))
         found = residual(subspace, psi, options.functional)
+        move = found.vector
+        if options.krylov > 1:
+            move = krylov_step(subspace, found, options.functional, options.krylov)
         core = psi[: subspace.core_size]
         projected = residual(subspace, psi, "projected")
         info = {
@@ -69,7 +72,7 @@ def _measured(amplitudes, options: FockOptimizerConfig):
         }
         rows = len(found.vector)
         norm = jnp.linalg.norm(psi[:rows])
-        return found, norm, moved[:rows] / norm, info
+        return found._replace(vector=move), moved[:rows] / norm, info
 
     return measure
 
@@ -78,114 +81,110 @@ def _masked(amplitudes, subspace: Subspace, reference):
     return lambda p: amplitudes(p, subspace.words, reference) * subspace.filled
 
 
-def _backward(amplitudes):
-    """Builds (params, subspace, reference, rows (R,)) -> J^T rows, shaped like the parameters."""
+def _backward(model: Backflow):
+    """Builds (params, words (R, 2, w), reference, z (R,)) -> sum Re[z (d log + i d arg)]."""
+    apply = model.wavefunction.apply
 
-    def backward(params, subspace, reference, rows):
-        psi, pull = jax.vjp(_masked(amplitudes, subspace, reference), params)
-        return pull(jnp.zeros_like(psi).at[: len(rows)].set(rows).conj())[0]
+    def backward(params, words, reference, z):
+        def parts(p):
+            psi = jax.lax.map(lambda x: apply(p, x, None, reference), words, batch_size=4096)
+            return psi.log, psi.arg
+
+        psi, pull = jax.vjp(parts, params)
+        return pull((z.real.astype(psi[0].dtype), -z.imag.astype(psi[1].dtype)))[0]
 
     return backward
 
 
-def _adam(model: Backflow, options: FockOptimizerConfig, is_complex: bool) -> FockOptimizer:
+def _adam(model: Backflow, options: FockOptimizerConfig, is_complex: bool, key) -> FockOptimizer:
+    del key
+    options = dataclasses.replace(options, krylov=1)  # Adam follows the gradient
     amplitudes = make_amplitudes(model.wavefunction, is_complex=is_complex)
-    measure, backward = jax.jit(_measured(amplitudes, options)), _backward(amplitudes)
+    measure, backward = jax.jit(_measured(amplitudes, options)), _backward(model)
     transform = optax.adam(lambda count: options.learning_rate / (1 + count / options.decay_steps))
 
     @jax.jit
-    def move(params, state, subspace, reference, rows):
-        gradient = backward(params, subspace, reference, 2 * rows)
+    def move(params, state, words, reference, found):
+        gradient = backward(params, words, reference, 2 * found.vector.conj() * found.amplitudes)
         updates, state = transform.update(gradient, state, params)
         return optax.apply_updates(params, updates), state, optax.global_norm(gradient)
 
     def step(params, state, subspace, reference):
         still = jax.tree.map(jnp.zeros_like, params)
-        found, norm, _, info = measure(params, subspace, reference, still)
-        params, state, length = move(params, state, subspace, reference, found.vector / norm)
+        found, _, info = measure(params, subspace, reference, still)
+        words = subspace.words[: len(found.vector)]
+        params, state, length = move(params, state, words, reference, found)
         return params, state, info | {"gradient_norm": length}
 
     return FockOptimizer(transform.init, step)
 
 
-def _spring(model: Backflow, options: FockOptimizerConfig, is_complex: bool) -> FockOptimizer:
+def _spring(
+    model: Backflow, options: FockOptimizerConfig, is_complex: bool, key: Array
+) -> FockOptimizer:
     amplitudes = make_amplitudes(model.wavefunction, is_complex=is_complex)
-    measure, backward = jax.jit(_measured(amplitudes, options)), _backward(amplitudes)
+    measure = jax.jit(_measured(amplitudes, options))
+    direction = jax.jit(_direction(model, options, is_complex), static_argnames="whole")
+    draw = jax.jit(_draw(model, options))
 
     def init(params):
         return jnp.zeros_like(ravel_pytree(params)[0]), jnp.zeros((), jnp.int64)
 
     @jax.jit
-    def weights(params, words, reference, found, moved):
-        center = _centring(found.amplitudes, is_complex)
-        gram = gram_matrix(model, params, words, reference, found.amplitudes)
-        gram = center(center(gram).T) + options.damping * jnp.eye(len(gram))
-        wanted = _stack(found.vector, is_complex) - center(_stack(moved, is_complex))
-        y = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(gram), wanted)
-        return _unstack(center(y), is_complex)
-
-    @jax.jit
-    def move(params, state, subspace, reference, rows):
-        previous, count = state
+    def move(params, state, phi):
         flat, unravel = ravel_pytree(params)
-        step = ravel_pytree(backward(params, subspace, reference, rows))[0]
-        phi = options.momentum * previous + step.astype(flat.dtype)
+        phi = options.momentum * state[0] + phi.astype(flat.dtype)
         length = jnp.linalg.norm(phi)
-        rate = options.learning_rate / (1 + count / options.decay_steps)
+        rate = options.learning_rate / (1 + state[1] / options.decay_steps)
         scale = jnp.minimum(rate, options.norm_constraint**0.5 / jnp.maximum(length, 1e-30))
         info = {"gradient_norm": length, "learning_rate": scale}
-        return unravel(flat - scale.astype(flat.dtype) * phi), (phi, count + 1), info
+        return unravel(flat - scale.astype(flat.dtype) * phi), (phi, state[1] + 1), info
 
     def step(params, state, subspace, reference):
         decayed = ravel_pytree(params)[1](options.momentum * state[0])
-        found, norm, moved, info = measure(params, subspace, reference, decayed)
-        words = subspace.words[: len(found.vector)]
-        y = weights(params, words, reference, found, moved)
-        params, state, more = move(params, state, subspace, reference, y / norm)
+        found, moved, info = measure(params, subspace, reference, decayed)
+        rows = (subspace.words[: len(moved)], found.amplitudes, found.vector, moved)
+        whole = options.batch is None or options.batch >= len(moved)
+        if not whole:
+            rows = draw(*rows, jax.random.fold_in(key, state[1]))
+        params, state, more = move(params, state, direction(params, reference, *rows, whole=whole))
         return params, state, info | more
 
     return FockOptimizer(init, step)
 
 
-def gram_matrix(model: Backflow, params, words: Array, reference, amplitudes: Array) -> Array:
-    """Returns J J^T of d psi_i = amplitude_i (d log + i d arg), not centred; real, float64.
+def _direction(model: Backflow, options: FockOptimizerConfig, is_complex: bool):
+    """Builds (params, reference, words, amplitudes, vector, J phi', whole) -> J^T y, flat.
 
-    Shape (R, R), or (2 R, 2 R) with all real parts first for complex amplitudes.
+    Norm and phase of psi are free where all rows are there, and held by the rows where not.
     """
-    _, inputs, slopes = jax.lax.map(
-        lambda x: model.derivatives(params, x, reference), words, batch_size=1024
-    )
-    total = 0.0
-    for name, slope in slopes.items():
-        g = _scaled(slope, amplitudes)  # (parts, R, out)
-        parts = len(g)
-        g, a = g.reshape(-1, g.shape[-1]), jnp.tile(inputs[name], (parts, 1))
-        products = (g @ g.T).astype(jnp.float64) * ((a @ a.T).astype(jnp.float64) + 1.0)
-        total = total + products
-    return total
+    backward = _backward(model)
+
+    def direction(params, reference, words, amplitudes, vector, moved, whole):
+        center = centring(amplitudes, is_complex) if whole else lambda values: values
+        gram = gram_matrix(model, params, words, reference, amplitudes)
+        gram = center(center(gram).T) + options.damping * jnp.eye(len(gram))
+        wanted = stack(vector, is_complex) - center(stack(moved, is_complex))
+        y = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(gram), wanted)
+        z = unstack(center(y), is_complex).conj() * amplitudes
+        return ravel_pytree(backward(params, words, reference, z))[0]
+
+    return direction
 
 
-def _scaled(slope: Array, amplitudes: Array) -> Array:
-    """Returns (1 or 2, R, out): real (and imaginary) part of amplitude_i (d log + i d arg)."""
-    if slope.shape[1] == 1:
-        return (amplitudes[:, None] * slope[:, 0])[None].astype(slope.dtype)
-    product = amplitudes[:, None] * (slope[:, 0] + 1j * slope[:, 1])
-    return jnp.stack([product.real, product.imag]).astype(slope.dtype)
+def _draw(model: Backflow, options: FockOptimizerConfig):
+    """Builds (words, amplitudes, vector, J phi', key) -> the same of `batch` rows.
 
+    Without replacement, with probabilities that follow |psi|; one of two spin-flipped rows.
+    """
 
-def _stack(values: Array, is_complex: bool) -> Array:
-    return jnp.concatenate([values.real, values.imag]) if is_complex else values
+    def draw(words, amplitudes, vector, moved, key):
+        weight = jnp.log(jnp.abs(amplitudes))
+        if model.spin_flip:
+            own = jnp.all(jax.vmap(flipped)(words) == words, axis=(-1, -2))
+            weight = jnp.where(own, weight, -jnp.inf)
+        score = weight + jax.random.gumbel(key, weight.shape, weight.dtype)
+        _, rows = jax.lax.top_k(score, options.batch)
+        return words[rows], amplitudes[rows], vector[rows], moved[rows]
 
-
-def _unstack(values: Array, is_complex: bool) -> Array:
-    half = len(values) // 2
-    return values[:half] + 1j * values[half:] if is_complex else values
-
-
-def _centring(amplitudes: Array, is_complex: bool):
-    """Builds the projection on the complement of psi (and of i psi): norm and phase are free."""
-    basis = [_stack(amplitudes, is_complex)]
-    if is_complex:
-        basis.append(_stack(1j * amplitudes, True))
-    basis = jnp.stack(basis, axis=1)
-    return lambda values: values - basis @ (basis.T @ values)
+    return draw

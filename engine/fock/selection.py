@@ -21,6 +21,11 @@ from engine.fock.slater_condon import FockHamiltonian
 from engine.fock.subspace import make_subspace
 from engine.types import Wavefunction
 
+SLOTS = 64
+"""Lists have a multiple of so many slots: each length is a program of its own."""
+SMALL = 1024
+"""Slots in which a larger core begins to grow."""
+
 
 class Selected(NamedTuple):
     """Lists in slots for the largest core; the unused ones hold NONE.
@@ -93,20 +98,36 @@ def make_selection(
         count = size(step)
         return Selected(selected.core[:count], selected.survivors[: survivors_of(count)])
 
+    def trimmed(words: Array) -> Array:
+        """Returns the list without most of its empty slots, which come last."""
+        used = int(valid(words).sum())
+        return words[: -(-used // SLOTS) * SLOTS]
+
     def outlook(H, core, psi, energy, count):
         found = candidates(H, core, psi)
         return found, best(found, found.score(options.score, energy), survivors_of(count))
 
+    def first(H: FockHamiltonian) -> tuple[Array, Array]:
+        """Returns core and amplitudes after first-order perturbation theory, again and again."""
+        count = size(0)
+        core, psi = aufbau(space)[None], jnp.ones(1, H.one_body.dtype)
+        for slots in sorted({min(count, SMALL), count}):  # few determinants in few slots first
+            core, psi = _slots(core, slots), _filled_up(psi, slots)
+            while not bool(valid(core).all()):
+                energy = residual(build(H, core, core[:0]), psi, "projected").energy
+                found = candidates(H, core, psi)
+                if not bool(valid(found.words).any()):
+                    break
+                core, psi = _first_order(found, core, psi, energy)
+        return _slots(core, count), _filled_up(psi, count)
+
     def start(H: FockHamiltonian) -> Selected:
-        count, empty = size(0), jnp.zeros((0, 2, space.words), jnp.uint64)
-        core = _slots(aufbau(space)[None], count)
-        psi = jnp.zeros(count, H.one_body.dtype).at[0].set(1.0)
-        while True:
-            energy = residual(build(H, core, empty), psi, "projected").energy
-            found, survivors = outlook(H, core, psi, energy, count)
-            if bool(valid(core).all()) or not bool(valid(found.words).any()):
-                return padded(core, survivors)
-            core, psi = _first_order(found, core, psi, energy)
+        count = size(0)
+        core, psi = first(H)
+        if not survivors_of(count):
+            return padded(core, core[:0])
+        energy = residual(build(H, core, core[:0]), psi, "projected").energy
+        return padded(core, outlook(H, core, psi, energy, count)[1])
 
     def renew(params, H, reference, selected: Selected, step: int) -> Selected:
         count = size(step)
@@ -123,7 +144,7 @@ def make_selection(
         return padded(core, outlook(H, core, psi, energy, count)[1])
 
     def subspace(H, selected: Selected, step: int):
-        return build(H, *active(selected, step))
+        return build(H, *map(trimmed, active(selected, step)))
 
     return Selection(size, start, renew, subspace)
 
@@ -137,6 +158,10 @@ def _first_order(found: Candidates, core: Array, psi: Array, energy: Array) -> t
     good = valid(words)
     _, order = jax.lax.top_k(jnp.where(good, jnp.abs(psi), -1.0), len(core))
     return words[order], jnp.where(good, psi, 0.0)[order]
+
+
+def _filled_up(psi: Array, count: int) -> Array:
+    return jnp.concatenate([psi, jnp.zeros(count - len(psi), psi.dtype)])
 
 
 def _slots(words: Array, count: int) -> Array:

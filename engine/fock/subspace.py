@@ -92,9 +92,8 @@ def make_subspace(space: FockSpace):
 
 
 def _bucket(width: int) -> int:
-    """Returns a width not much larger, of few possible ones: each is a program of its own."""
-    step = max(8, 1 << max(width.bit_length() - 2, 0))
-    return -(-max(width, 1) // step) * step
+    """Returns the next power of two: each width is a program of its own, and those take seconds."""
+    return max(16, 1 << max(width - 1, 0).bit_length())
 
 
 def _coupled(row: Array, columns: Array) -> Array:

@@ -72,6 +72,7 @@ def read(path: str | Path) -> list[Row]:
 
 TEXT = frozenset(
     {
+        "family",
         "material",
         "method",
         "commit",

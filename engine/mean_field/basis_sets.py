@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pyscf import dft, gto
@@ -22,7 +22,10 @@ COMMON = {
 
 
 def check_options(
-    options: MeanFieldConfig, symbols: Sequence[str], where: str = "mean_field"
+    options: MeanFieldConfig,
+    symbols: Sequence[str],
+    where: str = "mean_field",
+    pseudopotentials: Mapping[str, str] | None = None,
 ) -> None:
     """Refuses what PySCF does not know; milliseconds, so that it can be asked before any job.
 
@@ -30,18 +33,34 @@ def check_options(
         options: The `mean_field` section.
         symbols: Elements it is for.
         where: File and section, for error messages.
+        pseudopotentials: Element -> GTH pseudopotential.
 
     Raises:
-        ConfigError: An unknown functional or basis, an element without basis, or a basis that
-            leaves out core electrons.
+        ConfigError: An unknown pseudopotential, functional or basis, an element without basis,
+            or a basis that leaves out core electrons that are there.
     """
     if options.method in ("plane-waves", "oscillator"):
         return
     if options.method == "rks":
         _check_functional(options.functional, f"{where}, key 'functional'")
+    valence = pseudopotentials or {}
+    for element, name in valence.items():
+        check_pseudopotential(name, element, where)
+        check_valence_basis(options.basis, element, f"{where}, key 'basis'")
+    symbols = [symbol for symbol in symbols if symbol not in valence]
     for key, name in (("basis", options.basis), ("auxiliary_basis", options.auxiliary_basis)):
         if name is not None:
             check_basis(name, symbols, f"{where}, key '{key}'", fitting=key != "basis")
+
+
+def basis_size(name: str, symbols: Sequence[str]) -> int:
+    """Returns the contracted spherical functions of a basis on these atoms."""
+    total = 0
+    for symbol in symbols:
+        for angular, *rows in gto.basis.load(name, symbol):
+            exponents = [row for row in rows if not isinstance(row, int)]  # kappa may come first
+            total += (2 * angular + 1) * (len(exponents[0]) - 1)
+    return total
 
 
 def _check_functional(name: str, where: str) -> None:
@@ -86,6 +105,37 @@ def check_basis(name: str, symbols: Sequence[str], where: str, *, fitting: bool 
                 + "an all-electron basis that PySCF has for every element",
                 remedy=_common(symbol, fitting),
             )
+
+
+def check_pseudopotential(name: str, element: str, where: str) -> None:
+    """Raises ConfigError where PySCF has no such GTH pseudopotential of an element."""
+    try:
+        found = gto.basis.load_pseudo(name, element)
+    except (BasisNotFoundError, RuntimeError, KeyError, OSError) as error:
+        raise ConfigError(
+            f"no pseudopotential '{name}' of element {element}",
+            where=where,
+            expected="a name PySCF knows, e.g. gth-pade-q4 or gth-pbe-q4",
+            remedy="look at the valences that PySCF has for this element",
+        ) from error
+    valence = sum(found[0])
+    if not name.lower().endswith(f"-q{valence}"):
+        raise ConfigError(
+            f"pseudopotential '{name}' of element {element} has {valence} valence electrons",
+            where=where,
+            expected=f"a name that ends with -q{valence}",
+        )
+
+
+def check_valence_basis(name: str, element: str, where: str) -> None:
+    """Raises ConfigError where a basis is not one made for GTH pseudopotentials."""
+    if not name.lower().startswith("gth") or _basis_kind(name, element) != "pseudopotential":
+        raise ConfigError(
+            f"basis '{name}' of element {element}, which has a pseudopotential",
+            where=where,
+            expected="a basis made for it",
+            remedy="e.g. gth-szv, gth-dzvp or gth-tzvp",
+        )
 
 
 def _nearest_basis(name: str, symbols: Sequence[str], fitting: bool) -> str:

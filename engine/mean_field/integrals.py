@@ -41,12 +41,13 @@ def make_integrals(
     Raises:
         ConfigError: Orbitals that this material cannot have.
     """
-    bloch = bloch_integrals(field)
     periodic = mean_field.lattice is not None
     cells = translations(np.asarray(S)) @ mean_field.lattice if periodic else np.zeros((1, 3))
+    n_up, n_down = (round(float(spin.sum())) for spin in mean_field.occupation[:2])
+    size = mean_field.coeff.shape[-2] * len(cells)
+    _check(orbitals, n_up, n_down, size, frozen, active, periodic)
+    bloch = bloch_integrals(field)
     oao = basis.wannier(bloch, mean_field, cells, is_complex=is_complex)
-    n_up, n_down = oao.up.shape[1], oao.down.shape[1]
-    _check(orbitals, n_up, n_down, len(oao.one_body), frozen, active, periodic)
     rotation = _rotation(oao, orbitals, n_up, field, bloch, mean_field)
     whole = oao.rotated(rotation)
     space, energy, kinetic = basis.freeze(whole, frozen, active)

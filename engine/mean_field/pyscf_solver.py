@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,9 @@ DEGENERATE_HA = 1e-4
 LARGE_MESH = 1000
 """PySCF is slow if the mesh that holds all k-points has more points."""
 
+NONE: Mapping[str, str] = types.MappingProxyType({})
+"""No pseudopotentials: all electrons."""
+
 DEPENDENT = 1e8
 """An overlap matrix with a larger condition number is called linearly dependent."""
 
@@ -76,6 +79,7 @@ def solve(
     options: MeanFieldConfig,
     positrons: int = 0,
     iterate: Callable[[Any, MeanFieldConfig], Any] | None = None,
+    pseudopotentials: Mapping[str, str] = NONE,
 ) -> MeanField:
     """Returns the converged mean field of the primitive cell at the k-points the supercell folds.
 
@@ -89,12 +93,13 @@ def solve(
         options: The `mean_field` section.
         positrons: Positrons of the simulation cell.
         iterate: (field, options) -> field with orbitals; `converge` when left out.
+        pseudopotentials: Element -> GTH pseudopotential by its PySCF name.
 
     Raises:
         ConfigError: Basis, element, functional or spin that cannot be computed.
         NotConvergedError: No self-consistency, not even by the second-order method.
     """
-    _check(primitive, n_up, n_down, options)
+    _check(primitive, n_up, n_down, options, pseudopotentials)
     twist = np.asarray(twist, dtype=float)
     points = sampling(primitive, S, twist, options.vacuum_bohr) if primitive.periodic else None
     molecule = molecule_of(
@@ -103,6 +108,7 @@ def solve(
         n_up - n_down,
         charge - positrons,
         options,
+        pseudopotentials,
     )
     field = field_of(molecule, points, n_up, n_down, options)
     _warn_dependence(field, points is not None)
@@ -146,7 +152,13 @@ def _kinetic(molecule: Any, points: Sampling | None) -> np.ndarray:
     return np.array(molecule.pbc_intor("int1e_kin", kpts=points.kpoints))
 
 
-def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig) -> None:
+def _check(
+    primitive: Geometry,
+    n_up: int,
+    n_down: int,
+    options: MeanFieldConfig,
+    pseudopotentials: Mapping[str, str],
+) -> None:
     if n_up != n_down and options.method in ("rhf", "rks"):
         raise ConfigError(
             f"method {options.method} with {n_up} spin-up and {n_down} spin-down electrons",
@@ -161,11 +173,16 @@ def _check(primitive: Geometry, n_up: int, n_down: int, options: MeanFieldConfig
             expected="spin-up electrons in the majority",
             remedy="change the sign of spin",
         )
-    check_options(options, primitive.symbols)
+    check_options(options, primitive.symbols, pseudopotentials=pseudopotentials)
 
 
 def molecule_of(
-    geometry: Geometry, points: Sampling | None, spin: int, charge: int, options: MeanFieldConfig
+    geometry: Geometry,
+    points: Sampling | None,
+    spin: int,
+    charge: int,
+    options: MeanFieldConfig,
+    pseudopotentials: Mapping[str, str] = NONE,
 ) -> Any:
     """Returns PySCF's Mole or Cell; charge and spin are those of the whole supercell."""
     molecule = gto.Mole() if points is None else pbc_gto.Cell()
@@ -174,6 +191,8 @@ def molecule_of(
     molecule.verbose = 1  # errors; what matters is logged here
     if points is not None:
         molecule.a = points.lattice
+        molecule.pseudo = dict(pseudopotentials) or None
+        molecule.mesh = options.mesh
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd electron counts per primitive cell are fine
         molecule.build(dump_input=False, parse_arg=False)

@@ -13,7 +13,8 @@ from engine.config import parse
 from engine.config.fock import FockEvaluateConfig
 from engine.errors import NumericalError
 from engine.fock.estimators import CoreEnergies, core_energies
-from engine.fock.selection import Selected
+from engine.fock.extrapolation import extrapolated, filled, nested_cores
+from engine.fock.functional import make_amplitudes
 from engine.io import hdf5
 from engine.io.trace import write_trace
 from engine.stage import runtime
@@ -47,13 +48,20 @@ def fock_evaluate(
     job = load_fock("evaluate", sections, integrals=integrals, start=checkpoint)
     options = parse(FockEvaluateConfig, sections["evaluate"], where="evaluate")
     params, selected = job.restored(before, checkpoint)
-    named = _core(job, params, selected)
+    core = filled(selected.core)
+    named = _core(job, params, core)
+    line = _extrapolated(job, params, core, named) if options.estimator == "extrapolated" else None
     target_ha = options.target_error_ha_per_cell * job.integrals.n_cells
     sampled = options.estimator == "mcmc"
     columns = sample(job, params, selected, options, target_ha, state_dir) if sampled else {}
     facts = {
-        **(summarise(job, columns, target_ha) if sampled else _exact(options.estimator, named)),
+        **(
+            summarise(job, columns, target_ha)
+            if sampled
+            else _exact(options.estimator, named, line)
+        ),
         **_names(named),
+        "extrapolated_ha": line,
         **_origin(job, columns, target_ha),
         **run_facts(state_dir),
         "estimator": options.estimator,
@@ -70,14 +78,27 @@ def fock_evaluate(
     _report(job, facts, named)
 
 
-def _core(job: FockJob, params: Any, selected: Selected) -> CoreEnergies:
+def _extrapolated(job: FockJob, params: Any, core: Any, largest: CoreEnergies) -> float:
+    """Returns the energy at zero correction, over the core and its halves."""
+    amplitudes = make_amplitudes(job.model.wavefunction, is_complex=job.is_complex)
+    cores = nested_cores(core, amplitudes(params, core, job.reference))
+    found = [largest, *(_core(job, params, smaller) for smaller in cores[1:])]
+    for smaller, energies in zip(cores, found, strict=True):
+        log.info(
+            "%s: core %d: projected %.6f, correction %.6f Ha",
+            *(job.name, len(smaller), energies.projected, energies.pt2),
+        )
+    return extrapolated([e.projected for e in found], [e.pt2 for e in found])
+
+
+def _core(job: FockJob, params: Any, core: Any) -> CoreEnergies:
     options = job.selection_options
     return core_energies(
         job.model.wavefunction,
         job.space,
         params,
         job.reference,
-        selected.core,
+        core,
         job.hamiltonian,
         job.kinetic,
         is_complex=job.is_complex,
@@ -86,11 +107,12 @@ def _core(job: FockJob, params: Any, selected: Selected) -> CoreEnergies:
     )
 
 
-def _exact(estimator: str, named: CoreEnergies) -> dict[str, Any]:
+def _exact(estimator: str, named: CoreEnergies, line: float | None) -> dict[str, Any]:
     """Returns the columns of an energy without statistical error."""
     energy = {
         "projected": named.projected,
         "projected-pt2": named.projected + named.pt2,
+        "extrapolated": line,
         "asymmetric": named.asymmetric,
     }[estimator]
     if not np.isfinite(energy):

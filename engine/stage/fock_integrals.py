@@ -29,7 +29,8 @@ def fock_integrals(
     """Computes the integrals of one twist and writes them twice: HDF5 and FCIDUMP.
 
     Args:
-        sections: "material", "mean_field" and "integrals" (sections), "charge", "spin", "number".
+        sections: "material", "mean_field" and "integrals" (sections), "charge", "spin", "number",
+            "pseudopotentials" where there are some.
         system: Input system.h5.
         mean_field: Input mean-field file of the twist.
         integrals: Output, kind "integrals".
@@ -53,7 +54,8 @@ def fock_integrals(
     primitive, S, spin = file.primitive, file.supercell, sections["spin"]
     points = sampling(primitive, S, scf.twist, options.vacuum_bohr) if primitive.periodic else None
     geometry = points.geometry if points else primitive
-    molecule = molecule_of(geometry, points, spin, sections["charge"], options)
+    valence = sections.get("pseudopotentials", {})
+    molecule = molecule_of(geometry, points, spin, sections["charge"], options, valence)
     n_up, n_down = (round(float(scf.occupation[s].sum())) for s in range(2))
     field = field_of(molecule, points, n_up, n_down, options)
     kinds = {"is_complex": sections["number"] == "complex", **dataclasses.asdict(chosen)}

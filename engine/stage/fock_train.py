@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from engine import keys
 from engine.config import parse
 from engine.config.fock import FockOptimizerConfig, FockPretrainConfig, FockVmcConfig
 from engine.errors import NumericalError
@@ -115,7 +116,8 @@ def fock_vmc(
 def make_iteration(job: FockJob, params: Any, selected: Selected):
     """Builds (advance, initial state); a renewal or a resume makes the subspace again."""
     options = parse(FockOptimizerConfig, job.sections["optimizer"], where="optimizer")
-    optimizer = make_fock_optimizer(job.model, options, is_complex=job.is_complex)
+    key = keys.stream(job.key, "optimizer")
+    optimizer = make_fock_optimizer(job.model, options, is_complex=job.is_complex, key=key)
     period, H = job.selection_options.period, job.hamiltonian
     held: dict[int, Any] = {}
 

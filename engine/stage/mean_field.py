@@ -14,6 +14,7 @@ from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile, read_system
 from engine.mean_field import oscillator, plane_waves
 from engine.stage import runtime
+from engine.system.material import core_electrons
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,8 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
 
     Args:
         sections: "material" (name), "mean_field" (section), "twist" ({"index", "frac"}),
-            "charge" and "spin" of the simulation cell, "positrons" where there are some.
+            "charge" and "spin" of the simulation cell, "positrons" and "pseudopotentials"
+            where there are some.
         system: The system file to read.
         mean_field: The file to write.
 
@@ -79,6 +81,7 @@ def _solve(
         frac,
         options,
         sections.get("positrons", 0),
+        sections.get("pseudopotentials", {}),
     )
 
 
@@ -91,6 +94,8 @@ def _check_electrons(file: SystemFile, sections: Mapping[str, Any], path: Path) 
     """Refuses a file whose electrons are not those of charge and spin."""
     n_up, n_down = _counts(file)
     positive = round(float(file.system.charges.sum())) + file.primitive.background * file.n_cells
+    named = sections.get("pseudopotentials", {})
+    positive -= file.n_cells * core_electrons(file.primitive, named, where=str(path))
     total = positive + sections.get("positrons", 0) - sections["charge"]
     if (n_up + n_down, n_up - n_down) != (total, sections["spin"]):
         raise DataError(

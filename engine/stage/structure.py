@@ -13,12 +13,12 @@ import numpy as np
 from engine import config
 from engine.io.structure import write_extxyz
 from engine.io.system import write_system
-from engine.system.material import check_material, electron_counts
+from engine.system.material import check_material, counts_of
 from engine.system.supercell import n_cells
 
 log = logging.getLogger(__name__)
 
-SECTIONS = ("structure", "supercell", "charge", "spin", "positrons")
+SECTIONS = ("structure", "supercell", "charge", "spin", "positrons", "pseudopotentials")
 """The keys of a material that this stage depends on."""
 
 
@@ -40,9 +40,7 @@ def structure(sections: Mapping[str, Any], *, system: str | Path, structure: str
     chosen = {name: sections[name] for name in SECTIONS if name in sections}
     material = config.parse(config.MaterialConfig, chosen, where=where)
     primitive, simulation, S = check_material(material, where=where, folder=folder)
-    n_up, n_down = electron_counts(
-        simulation, material.charge, material.total_spin, material.positrons, where=where
-    )
+    n_up, n_down = counts_of(material, simulation, where=where)
     fingerprint = config.fingerprint(
         {"material": sections["material"], **chosen}, _file_digests(material, folder)
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from engine.config import MaterialConfig
+from engine.config.material import VALENCE
 from engine.errors import ConfigError
 from engine.system.geometry import Geometry
 from engine.system.prototypes import build
@@ -40,10 +42,49 @@ def check_material(
         )
     simulation = expand(primitive, S)
     _check_matter(simulation, material.positrons, where)
-    electron_counts(
-        simulation, material.charge, material.total_spin, material.positrons, where=where
-    )
+    counts_of(material, simulation, where=where)
     return primitive, simulation, S
+
+
+def counts_of(material: MaterialConfig, simulation: Geometry, *, where: str) -> tuple[int, int]:
+    """Returns (N_up, N_down) of a material's simulation cell; see `electron_counts`."""
+    core = core_electrons(simulation, material.pseudopotentials, where=where)
+    numbers = (material.charge, material.total_spin, material.positrons)
+    return electron_counts(simulation, *numbers, where=where, core=core)
+
+
+def core_electrons(geometry: Geometry, pseudopotentials: Mapping[str, str], *, where: str) -> int:
+    """Returns the electrons that pseudopotentials stand for.
+
+    Args:
+        geometry: A cell.
+        pseudopotentials: Element -> name ending in "-q<valence>".
+        where: The material's file, for error messages.
+
+    Raises:
+        ConfigError: A molecule, an element that is not there, or more valence than electrons.
+    """
+    if pseudopotentials and not geometry.periodic:
+        raise ConfigError(
+            "pseudopotentials in a molecule",
+            where=f"{where}, key 'pseudopotentials'",
+            expected="a crystal",
+            remedy="delete the key",
+        )
+    total = 0
+    for element, name in pseudopotentials.items():
+        atoms = zip(geometry.symbols, geometry.charges, strict=True)
+        charges = [z for symbol, z in atoms if symbol == element]
+        valence = int(VALENCE.search(name)[1])
+        if not charges or not 0 < valence <= charges[0]:
+            raise ConfigError(
+                f"pseudopotential {name} of element {element}",
+                where=f"{where}, key 'pseudopotentials'",
+                expected="elements of the structure, with a valence up to the nuclear charge",
+                remedy=f"the elements are {', '.join(sorted(set(geometry.symbols)))}",
+            )
+        total += sum(int(z) - valence for z in charges)
+    return total
 
 
 def _check_matter(simulation: Geometry, positrons: int, where: str) -> None:
@@ -57,7 +98,7 @@ def _check_matter(simulation: Geometry, positrons: int, where: str) -> None:
 
 
 def electron_counts(
-    simulation: Geometry, charge: int, spin: int, positrons: int = 0, *, where: str
+    simulation: Geometry, charge: int, spin: int, positrons: int = 0, *, where: str, core: int = 0
 ) -> tuple[int, int]:
     """Returns (N_up, N_down) of the simulation cell.
 
@@ -67,11 +108,12 @@ def electron_counts(
         spin: N_up - N_down of the electrons.
         positrons: Positrons beside them.
         where: The material's file, for error messages.
+        core: Electrons that pseudopotentials stand for.
 
     Raises:
         ConfigError: A charged crystal, no electrons, or a spin they cannot have.
     """
-    nuclear = int(simulation.charges.sum()) + simulation.background + positrons
+    nuclear = int(simulation.charges.sum()) - core + simulation.background + positrons
     count = nuclear - charge
     at = f"{where}, key 'charge'"
     if simulation.periodic and charge:

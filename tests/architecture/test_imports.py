@@ -63,7 +63,9 @@ FENCES = {
         "engine/mean_field/pyscf_integrals.py",
         "engine/mean_field/pyscf_labels.py",
         "engine/mean_field/pyscf_predicted.py",
+        "engine/mean_field/correlated.py",
     },
+    "pyblock2": {"engine/mean_field/dmrg.py"},
     "ase": {"engine/system/prototypes.py", "engine/io/structure.py"},
     "kfac_jax": {"engine/optimizer/"},
     "folx": {"engine/hamiltonian/kinetic.py"},
@@ -132,7 +134,7 @@ def test_the_workflow_rules_import_the_campaign_the_cluster_and_the_check_of_the
         "from engine.cluster.site import WHERE, read_site",
         "from engine.cluster.slurm import check_site, settle",
         "from engine.errors import PsilatticeError",
-        "from engine.mean_field.basis_sets import check_options",
+        "from engine.mean_field.basis_sets import basis_size, check_options",
     ]
 
 

@@ -13,11 +13,12 @@ METHODS = sorted(p.stem for p in (ROOT / "methods").glob("*.yaml"))
 
 @pytest.mark.parametrize("material", MATERIALS)
 def test_every_material_resolves_with_every_method(material):
-    bare = ROOT / "campaign.yaml", 0, {material: ("slater",)}
+    bare = ROOT / "campaign.yaml", 0, {material: ("fock",)}
     facts = Campaign(ROOT, *bare).material(material).config
     own = facts.mean_field.method in ("plane-waves", "oscillator") or facts.positrons
     unfit = {"slater"} if facts.mean_field.method == "oscillator" else set()
     unfit |= {"fock"} if own else set()
+    unfit |= set(METHODS) - {"fock"} if facts.pseudopotentials else set()
     methods = [m for m in METHODS if m not in unfit]
     campaign = Campaign(ROOT, ROOT / "campaign.yaml", 0, {material: tuple(methods)})
     campaign.check()

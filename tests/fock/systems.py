@@ -3,11 +3,8 @@
 import functools
 
 import numpy as np
-from pyscf.pbc import gto as pbc_gto
-from pyscf.pbc import scf as pbc_scf
 
 from engine.config import MeanFieldConfig
-from engine.io.mean_field import MeanField
 from engine.mean_field.integrals import make_integrals
 from engine.mean_field.primitive import sampling
 from engine.mean_field.pyscf_solver import field_of, molecule_of, solve
@@ -55,48 +52,3 @@ def molecule(symbols, positions_angstrom, basis="sto-3g", spin=0, **keywords):
     method = "rohf" if spin else "rhf"
     options = MeanFieldConfig(basis=basis, method=method)
     return from_structure(geometry, np.eye(3, dtype=int), ZERO, options, spin, **keywords)
-
-
-def pseudopotential_crystal(kind):
-    """Returns (integrals, restricted energy without exchange correction) of Si or graphene.
-
-    One primitive cell at Gamma, GTH-SZV and GTH-PADE, plane-wave integrals.
-    """
-    cell = pbc_gto.Cell()
-    if kind == "si":
-        a = 5.431
-        cell.a = (np.ones((3, 3)) - np.eye(3)) * a / 2
-        cell.atom = [("Si", np.zeros(3)), ("Si", np.full(3, a / 4))]
-        cell.mesh = [21] * 3
-    else:
-        a = 2.46
-        x, y = a * np.cos(np.pi / 6), a * np.sin(np.pi / 6)
-        cell.a = [[x, -y, 0], [x, y, 0], [0, 0, 15.0]]
-        third = a / 3**0.5
-        cell.atom = [("C", (third, 0, 0)), ("C", (2 * third, 0, 0))]
-    cell.basis, cell.pseudo, cell.verbose = "gth-szv", "gth-pade", 0
-    cell.build()
-    kpoints = cell.make_kpts([1, 1, 1])
-    field = pbc_scf.KRHF(cell, kpoints, exxdiv=None)
-    field.conv_tol = 1e-11
-    energy = field.kernel()
-    # The file's mean field carries the Madelung term, as every periodic mean field does.
-    mean_field = MeanField(
-        kpoints=kpoints,
-        coeff=np.array([field.mo_coeff] * 2, complex),
-        energy=np.array([field.mo_energy] * 2),
-        occupation=np.array([field.mo_occ] * 2) / 2,
-        shells=(),
-        symbols=(),
-        positions=np.zeros((2, 3)),
-        lattice=cell.lattice_vectors(),
-        twist=np.zeros(3),
-        total=energy,
-        nuclear=cell.energy_nuc(),
-        gap=0.0,
-        converged=True,
-        n_cells=1,
-        method="rhf",
-        basis="gth-szv",
-    )
-    return make_integrals(field, mean_field, np.eye(3, dtype=int)), energy

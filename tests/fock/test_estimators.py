@@ -13,8 +13,9 @@ from engine.fock.backflow import make_backflow
 from engine.fock.determinants import FockSpace
 from engine.fock.estimators import core_energies
 from engine.fock.functional import make_amplitudes, residual
+from engine.fock.gram import gram_matrix
 from engine.fock.markov import FockWalkers, make_chain, make_fock_local_energy
-from engine.fock.natural import gram_matrix, make_fock_optimizer
+from engine.fock.natural import make_fock_optimizer
 from engine.fock.subspace import make_subspace
 from tests.fock.test_slater_condon import matrix, random_integrals
 

@@ -131,13 +131,13 @@ def test_energies_by_name_and_the_row_of_the_table(inputs, trained):
     assert list(np.unique(trace["core"])) == [6, 12]
     table = {"weight": 1.0, **run["twist"]}
     twist_average(
-        run | {"twists": [table], "n_atoms": 4, "literature": None},
+        run | {"twists": [table], "n_atoms": 4, "n_electrons": 4, "literature": None},
         results=[trained / "result.h5"],
         training=[(trained / "pretrain.h5", trained / "trace.h5")],
         energy=trained / "energy.csv",
         twists=trained / "twists.csv",
     )
-    assert "test,test,4,1,1" in (trained / "energy.csv").read_text()
+    assert "test,test,4,4,1,1" in (trained / "energy.csv").read_text()
 
 
 def test_sampling_agrees_with_the_exact_energy_of_the_network(inputs, trained):

@@ -22,7 +22,6 @@ from tests.fock.systems import (
     from_structure,
     hydrogen,
     molecule,
-    pseudopotential_crystal,
 )
 
 WATER = (
@@ -50,27 +49,6 @@ def test_rings_of_hydrogen_have_their_exact_energies(n, energy, madelung):
     assert exact(found, found.nuclear) == pytest.approx(energy, abs=1e-6)
     assert found.madelung == pytest.approx(madelung, abs=1e-7)
     assert determinant_energy(found) == pytest.approx(found.mean_field, abs=1e-8)
-
-
-@pytest.mark.parametrize(
-    ("kind", "nuclear", "restricted", "energy", "madelung"),
-    [
-        ("si", -8.39792529, -5.30979935, -5.41575941, -1.78693023),
-        pytest.param(
-            *("graphene", 30.94419734, -13.49617416, -13.58834435, 2.71880539),
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
-def test_crystals_with_pseudopotentials_have_their_exact_energies(
-    kind, nuclear, restricted, energy, madelung
-):
-    found, scf = pseudopotential_crystal(kind)
-    assert found.nuclear == pytest.approx(nuclear, abs=1e-6)
-    assert scf == pytest.approx(restricted, abs=1e-6)
-    assert determinant_energy(found) - found.madelung == pytest.approx(restricted, abs=1e-6)
-    assert exact(found, found.nuclear) == pytest.approx(energy, abs=1e-6)
-    assert found.madelung == pytest.approx(madelung, abs=1e-6)
 
 
 @pytest.mark.parametrize("twist", [(0.0, 0.0, 0.0), (0.5, 0.0, 0.0)])

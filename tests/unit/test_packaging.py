@@ -75,7 +75,8 @@ def test_jax_and_jaxlib_are_locked_together():
 
 def test_everything_imported_is_a_direct_dependency():
     distributions = {"yaml": "pyyaml", "PIL": "pillow", "kfac_jax": "kfac-jax", "jinja2": "jinja2"}
-    known = {*direct(PROJECT["dependencies"]), "jaxlib"}
+    distributions["pyblock2"] = "block2"
+    known = {*direct(PROJECT["dependencies"], EXTRAS["dmrg"]), "jaxlib"}
     local = {"engine", "plots", "page", *(p.stem for p in (ROOT / "workflow/scripts").glob("*.py"))}
     for path in [*(ROOT / "engine").rglob("*.py"), *(ROOT / "workflow/scripts").rglob("*.py")]:
         for name in imported(path):

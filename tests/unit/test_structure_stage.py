@@ -12,7 +12,7 @@ from engine import config
 from engine.errors import ConfigError
 from engine.io.system import read_system
 from engine.stage.structure import structure
-from engine.system.material import check_material, electron_counts
+from engine.system.material import check_material, counts_of
 from engine.system.twists import enumerate_twists
 
 MATERIALS = Path(__file__).parents[2] / "materials"
@@ -158,6 +158,17 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "electron-gas-14": (0, 1, (7, 7), [1]),
     "h2o-sto3g": (3, 1, (5, 5), [1]),
     "h6-open-chain": (6, 1, (3, 3), [1]),
+    "h8-open-chain": (8, 1, (4, 4), [1]),
+    **{f"h10-open-chain-r{r}": (10, 1, (5, 5), [1]) for r in (10, 14, 18, 24, 28, 32, 36)},
+    "nh3-sto3g": (4, 1, (5, 5), [1]),
+    "ch4-sto3g": (5, 1, (5, 5), [1]),
+    "n2-sto3g": (2, 1, (7, 7), [1]),
+    "c2-sto3g": (2, 1, (6, 6), [1]),
+    "li2o-sto3g": (3, 1, (7, 7), [1]),
+    "silicon-gth": (2, 1, (4, 4), [1]),
+    "graphene-gth": (2, 1, (4, 4), [1]),
+    **{f"silicon-gth-a{a}": (2, 1, (4, 4), [1]) for a in (520, 565, 590)},
+    **{f"graphene-gth-a{a}": (2, 1, (4, 4), [1]) for a in (236, 256, 266)},
 }
 LITERATURE = {
     "h-atom": -0.5,
@@ -183,6 +194,23 @@ LITERATURE = {
     "electron-gas-14": None,
     "h2o-sto3g": -75.01553019,
     "h6-open-chain": -3.2667431,
+    "h8-open-chain": None,
+    "h10-open-chain-r10": -3.82438855,
+    "h10-open-chain-r14": -5.20509413,
+    "h10-open-chain-r18": -5.42438538,
+    "h10-open-chain-r24": -5.22793649,
+    "h10-open-chain-r28": -5.05024496,
+    "h10-open-chain-r32": -4.91038288,
+    "h10-open-chain-r36": -4.81870081,
+    "nh3-sto3g": None,
+    "ch4-sto3g": None,
+    "n2-sto3g": -107.66020642,
+    "c2-sto3g": -74.69078192,
+    "li2o-sto3g": -87.89269325,
+    "silicon-gth": -7.20268964,
+    "graphene-gth": -10.86953896,
+    **{f"silicon-gth-a{a}": None for a in (520, 565, 590)},
+    **{f"graphene-gth-a{a}": None for a in (236, 256, 266)},
 }
 
 
@@ -193,8 +221,7 @@ def test_shipped_material(name):
     primitive, simulation, S = check_material(material, where=path.name, folder=MATERIALS)
     atoms, cells, electrons, weights = EXPECTED[name]
     assert primitive.n_atoms == atoms and simulation.n_atoms == atoms * cells
-    particles = (material.charge, material.total_spin, material.positrons)
-    assert electron_counts(simulation, *particles, where=path.name) == electrons
+    assert counts_of(material, simulation, where=path.name) == electrons
     twists = enumerate_twists(material.twists, simulation, where=path.name)
     assert [t.weight for t in twists] == pytest.approx(weights, abs=1e-15)
     assert material.description

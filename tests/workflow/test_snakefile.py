@@ -28,9 +28,15 @@ def test_the_whole_campaign_dry_runs(shipped):
         ("integrals", "h2o-sto3g"),
         ("twist_figure", "h4-chain"),
         ("literature_figure", ""),
+        ("reference", "silicon-gth"),
+        ("references_figure", ""),
+        ("family_figure", "h10-open-chain"),
         ("report", ""),
     } <= planned
-    assert {m for rule, m in planned if rule == "integrals"} == {"h2o-sto3g", "h6-open-chain"}
+    fock = {m for rule, m in planned if rule == "integrals"}
+    assert {"h2o-sto3g", "h10-open-chain-r36", "graphene-gth"} < fock
+    assert fock == {m for rule, m in planned if rule == "reference_row"}
+    assert not {"diamond", "h10-chain", "graphene"} & fock
 
 
 def test_the_demo_dry_runs(shipped):

@@ -73,6 +73,7 @@ rule contrasts:
 rule report:
     input:
         contrasts=contrast_table,
+        references=reference_tables,
         energies="results/tables/energies.csv",
         twists="results/tables/twists.csv",
         figures=campaign_figures,

@@ -19,11 +19,20 @@ CAMPAIGN_FILE = config.get("campaign", "campaign.yaml")
 
 
 def check_mean_fields():
-    """Asks PySCF for the basis sets and functionals of all materials."""
-    from engine.mean_field.basis_sets import check_options  # a second; not for every job
+    """Asks PySCF for the basis sets and functionals of all materials, and for their sizes."""
+    # A second; not for every job.
+    from engine.mean_field.basis_sets import basis_size, check_options
 
     for facts in map(CAMPAIGN.material, CAMPAIGN.runs):
-        check_options(facts.config.mean_field, facts.symbols, f"{facts.path}, key 'mean_field'")
+        check_options(
+            facts.config.mean_field,
+            facts.symbols,
+            f"{facts.path}, key 'mean_field'",
+            facts.config.pseudopotentials,
+        )
+        if any(CAMPAIGN.space(facts.name, m) == "fock" for m in CAMPAIGN.runs[facts.name]):
+            size = basis_size(facts.config.mean_field.basis, facts.symbols)
+            CAMPAIGN.check_size(facts.name, size)
 
 
 try:
@@ -102,6 +111,11 @@ def figures_of(runs):
     ]
 
 
+def fock_runs():
+    """Returns the runs in second quantisation."""
+    return [run for run in RUNS if CAMPAIGN.space(*run) == "fock"]
+
+
 def runs_of(material):
     return [run for run in RUNS if run[0] == material]
 
@@ -173,10 +187,30 @@ def contrast_table(wildcards):
     return ["results/tables/contrasts.csv"] if CAMPAIGN.contrasts else []
 
 
+def reference_rows(wildcards):
+    """Returns the comparison of every run in second quantisation."""
+    return per_run("results/{material}/{method}/references.csv", fock_runs())
+
+
+def family_sections(wildcards):
+    """Returns the families of the campaign with their points."""
+    return CAMPAIGN.families()
+
+
+def reference_tables(wildcards):
+    """Returns the comparison with established methods, where a run is in second quantisation."""
+    return ["results/tables/references.csv"] if fock_runs() else []
+
+
 def campaign_figures(wildcards):
     """Returns every figure of the campaign."""
     compared = any(CAMPAIGN.material(m).config.literature for m in CAMPAIGN.runs)
-    return [*figures_of(RUNS), *(["results/figures/literature.svg"] if compared else [])]
+    return [
+        *figures_of(RUNS),
+        *(["results/figures/literature.svg"] if compared else []),
+        *(["results/figures/references.svg"] if fock_runs() else []),
+        *[f"results/figures/families/{name}.svg" for name in CAMPAIGN.family_sections],
+    ]
 
 
 def material_figures(material):

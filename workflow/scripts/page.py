@@ -24,7 +24,13 @@ CAPTIONS = {
     "one standard error. Spherical averages are about the first nucleus.",
     "literature": "Difference to the literature per atom, with its error; grey where the "
     "published value has an uncertainty that can be seen.",
+    "references": "Distance of each method to the exact energy of the same integrals (FCI, else "
+    "DMRG), linear up to 0.1 mHa and logarithmic beyond. Coupled cluster may lie below.",
+    "family": "Above: energies along the family. Below: distance to the exact energy of the same "
+    "integrals, linear up to 0.1 mHa and logarithmic beyond.",
 }
+OVERVIEW = ("literature", "references", "family")
+"""Figures of the campaign as a whole."""
 MISSING = "–"
 
 
@@ -37,8 +43,10 @@ class Content:
         energies: Rows of `energies.csv`.
         twists: Rows of `twists.csv`.
         runs: Per run: material, method, and the configuration of both.
-        figures: SVG files, `.../<material>/<method>/<figure>.svg` or `.../literature.svg`.
+        figures: SVG files, `.../<material>/<method>/<figure>.svg`, `.../literature.svg`,
+            `.../references.svg` or `.../families/<family>.svg`.
         contrasts: Rows of `contrasts.csv`.
+        references: Rows of `references.csv`.
     """
 
     title: str
@@ -47,6 +55,7 @@ class Content:
     runs: Sequence[Mapping[str, Any]]
     figures: Sequence[str]
     contrasts: Sequence[Mapping[str, Any]] = ()
+    references: Sequence[Mapping[str, Any]] = ()
 
 
 def render(content: Content, *, template: str | Path, target: str | Path) -> None:
@@ -75,7 +84,8 @@ def render(content: Content, *, template: str | Path, target: str | Path) -> Non
             dict(row) | {"text": compact(row["value_ha"], row["error_ha"])}
             for row in content.contrasts
         ],
-        overview=[image(path) for path in content.figures if Path(path).stem == "literature"],
+        references=content.references,
+        overview=[image(path) for path in content.figures if _kind(path) in OVERVIEW],
         sections=[_section(content, row) for row in content.energies],
     )
     with atomic.replaced(target) as temporary:
@@ -103,7 +113,13 @@ def image(path: str | Path) -> dict[str, str]:
     """Returns a figure as a data address with its caption."""
     path = Path(path)
     data = base64.b64encode(path.read_bytes()).decode()
-    return {"source": f"data:image/svg+xml;base64,{data}", "caption": CAPTIONS[path.stem]}
+    return {"source": f"data:image/svg+xml;base64,{data}", "caption": CAPTIONS[_kind(path)]}
+
+
+def _kind(path: str | Path) -> str:
+    """Returns which caption belongs to a figure."""
+    path = Path(path)
+    return "family" if path.parent.name == "families" else path.stem
 
 
 def number(value: float | int | bool | None, form: str = ".6f") -> str:

@@ -52,8 +52,10 @@ METHOD_TABLES = {
     "fock.pretrain": fock.FockPretrainConfig,
     "fock.vmc": fock.FockVmcConfig,
     "fock.evaluate": fock.FockEvaluateConfig,
+    "fock.references": fock.FockReferencesConfig,
     "campaign": CampaignConfig,
     "contrast": config.ContrastConfig,
+    "family": config.FamilyConfig,
 }
 LEARNED_TABLES = {
     "learned": learned.LearnedConfig,
