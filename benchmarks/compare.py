@@ -1,6 +1,6 @@
 """Two outputs of benchmarks/iteration.py side by side: seconds of the second over the first.
 
-    python benchmarks/compare.py before.json after.json
+python benchmarks/compare.py before.json after.json
 """
 
 from __future__ import annotations
