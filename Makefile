@@ -40,7 +40,7 @@ table: $(STAMP)
 	@$(BIN)/python -m engine.stage.show $(ENERGIES) --report $(REPORT)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
