@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = """
     labels: {materials: [h2], geometries: 5, train: 2, validation: 1}
     mean_field: {method: rhf, basis: sto-3g}
+    model: {channels: 3, input_channels: 2, output_channels: 2, layers: 1, hidden: 4, radial: 4}
     learn: {steps: 3}
     """
 
