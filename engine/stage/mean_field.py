@@ -81,7 +81,7 @@ def _solve(
         frac,
         options,
         sections.get("positrons", 0),
-        sections.get("pseudopotentials", {}),
+        pseudopotentials=sections.get("pseudopotentials", {}),
     )
 
 
