@@ -19,6 +19,8 @@ CPU_FLOPS, GPU_FLOPS = 5e9, 5e11
 """Floating-point operations per second that one core or one GPU is sure to make."""
 START_MIN = 10
 """Minutes for compilation, equilibration and the file system."""
+LEARN_MIN = 240
+"""Minutes for training a learned Hamiltonian, and for its comparison with PySCF."""
 BASE_MB = {"cpu": 3000, "gpu": 12000}
 """Memory of a job without walkers: Python, JAX, compilation."""
 RETRY_LIMIT = 4
@@ -66,6 +68,21 @@ def resources(
     if site.nodes > 1:
         found |= {"nodes": site.nodes, "tasks": site.nodes, "mpi": "srun"}
     return _with_gpus(found, site, site.gpus)
+
+
+def model_resources(stage: str, site: Site, attempt: int) -> dict[str, Any]:
+    """Returns Snakemake's resources of a job of a learned Hamiltonian, whatever its size.
+
+    Args:
+        stage: "learn", which goes on in the next job when its time is over, or "learned_errors".
+        site: The cluster.
+        attempt: Which submission of the job this is, from 1.
+    """
+    if stage != "learn":
+        minutes = LEARN_MIN * 2 ** (attempt - 1)
+        return _asked(site, site.cpu, minutes, BASE_MB["cpu"], attempt, cpus=min(4, site.cpu.cpus))
+    memory = BASE_MB["gpu" if site.gpu else "cpu"]
+    return _with_gpus(_asked(site, site.network, LEARN_MIN, memory, attempt, cpus=1), site, 1)
 
 
 def _with_gpus(found: dict[str, Any], site: Site, gpus: int) -> dict[str, Any]:

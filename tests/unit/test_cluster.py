@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.cluster import slurm
-from engine.cluster.resources import Size, resources
+from engine.cluster.resources import Size, model_resources, resources
 from engine.cluster.site import Pool, Site, read_site
 from engine.config import FockMethodConfig, MethodConfig, parse
 from engine.errors import ConfigError, DataError
@@ -44,6 +44,14 @@ def test_more_walkers_ask_for_more_time():
 def test_another_attempt_gets_more_memory(stage):
     memory = [ask(stage, attempt=a)["mem_mb"] for a in (1, 2, 3, 50)]
     assert memory == sorted(set(memory)) and memory[-1] <= CPU["mem_mb"]
+
+
+def test_a_learned_hamiltonian_is_trained_where_networks_are():
+    site = read_site({"cpu": CPU, "gpu": GPU})
+    learn, errors = (model_resources(stage, site, 1) for stage in ("learn", "learned_errors"))
+    assert (learn["slurm_partition"], errors["slurm_partition"]) == ("gpu", "cpu")
+    assert "gpu" in learn["slurm_extra"] and "gpu" not in errors["slurm_extra"]
+    assert model_resources("learned_errors", site, 2)["mem_mb"] > errors["mem_mb"]
 
 
 def test_the_mean_field_gets_more_time_too_for_it_starts_from_the_beginning():

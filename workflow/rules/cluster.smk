@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.cluster.resources import Size, resources
+from engine.cluster.resources import Size, model_resources, resources
 from engine.cluster.site import WHERE, read_site
 from engine.cluster.slurm import check_site, settle
 
@@ -53,6 +53,8 @@ def attempt_number(wildcards, attempt):
 
 def one_resource(stage, name):
     def resolve(wildcards, attempt):
+        if "material" not in wildcards.keys():
+            return model_resources(stage, SITE, attempt).get(name)
         facts = CAMPAIGN.material(wildcards.material)
         size = Size(facts.electrons, facts.n_atoms, facts.n_cells, facts.periodic)
         method = wildcards.get("method")

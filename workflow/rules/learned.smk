@@ -36,6 +36,8 @@ rule learn:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        **asked("learn"),
     params:
         sections=learned_sections("learn"),
     message:
@@ -57,6 +59,8 @@ rule learned_errors:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        **asked("learned_errors"),
     params:
         sections=learned_sections("learned_errors"),
     message:
