@@ -60,7 +60,7 @@ def test_time_limit(cluster, tmp_path):
     """More than a minute of work in jobs of one minute: each leaves in time, the next goes on."""
     whole = Cluster(tmp_path / "whole", cluster.compiled)
     for campaign in (cluster, whole):
-        campaign.method(moves=4 * MOVES)
+        campaign.method(moves=8 * MOVES)
     cluster.site(minutes=1)
     drivers = [(campaign, campaign.start(retries=15)) for campaign in (cluster, whole)]
     for campaign, driver in drivers:
