@@ -52,8 +52,8 @@ def late(source, target):
 os.replace = late
 """
 """A file system that shows outputs some seconds after they were written."""
-STEPS, MOVES = 300, 1000
-"""An optimisation of a quarter of a minute."""
+STEPS, MOVES = 220, 1000
+"""An optimisation of ten seconds."""
 TABLE = "results/h2/net/energy.csv"
 OUTCOMES: dict[str, str] = {}
 """Accident -> what became of it, printed at the end."""
