@@ -130,7 +130,7 @@ def test_the_workflow_rules_import_the_campaign_the_cluster_and_the_check_of_the
     ]
     assert sorted(lines) == [
         "from engine.campaign import load",
-        "from engine.cluster.resources import Size, resources",
+        "from engine.cluster.resources import Size, model_resources, resources",
         "from engine.cluster.site import WHERE, read_site",
         "from engine.cluster.slurm import check_site, settle",
         "from engine.errors import PsilatticeError",
