@@ -44,6 +44,14 @@ def test_the_demo_dry_runs(shipped):
     assert {m for _, m in planned} == {"h2", "h4-chain", "h4-chain-gamma", ""}
 
 
+@pytest.mark.parametrize("transfer", [True, False])
+def test_a_later_twist_waits_for_the_first_one_where_networks_are_transferred(project, transfer):
+    if transfer:
+        project.edit("methods/net.yaml", "vmc:\n", "vmc:\n  transfer_steps: 2\n")
+    planned = project.plan("results/chain/net/twist-001/pretrain/checkpoint.h5")
+    assert (("vmc", "chain") in planned) == transfer
+
+
 def test_bad_input_stops_before_any_job_with_the_message_alone(project):
     project.edit("materials/chain.yaml", "grid:", "gird:")
     message = project.refused()

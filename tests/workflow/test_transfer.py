@@ -1,0 +1,75 @@
+"""Training that ends by itself, and a twist that starts from the trained network of another."""
+
+import numpy as np
+import pytest
+
+from engine.io import attempt, hdf5
+from engine.io.checkpoint import under
+from engine.stage.pretrain import pretrain
+from engine.stage.vmc import vmc
+from tests.chain import TINY, inputs, sections
+
+CRYSTAL = {
+    "structure": {
+        "kind": "atoms",
+        "species": ["H", "H"],
+        "positions_bohr": [[0, 0, 0], [0, 0, 1.4]],
+        "lattice_bohr": [[4, 0, 0], [0, 4, 0], [0, 1, 5]],
+    },
+    "mean_field": {"basis": "sto-3g"},
+}
+CALM = {"steps": 300, "min_steps": 100, "accuracy_ha_per_cell": 10.0, "checkpoint_steps": 50}
+METHOD = TINY | {"optimizer": {"name": "adam", "learning_rate": 1e-3}, "vmc": CALM}
+
+
+def run_of(twist):
+    return sections(CRYSTAL, METHOD, twist, "complex")
+
+
+def train(folder, run, files):
+    """Runs vmc in `folder`, whose saved states it finds."""
+    out = {"checkpoint": folder / "checkpoint.h5", "trace": folder / "trace.h5"}
+    start = folder / "pretrained.h5"
+    vmc(run, **files, start=start, **out, state_dir=folder / "vmc-state")
+    return hdf5.read(out["checkpoint"], "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A network trained at zero twist, and its folder."""
+    folder = tmp_path_factory.mktemp("first")
+    run = run_of((0.0, 0.0, 0.0))
+    files = inputs(folder, run)
+    out = {"checkpoint": folder / "pretrained.h5", "trace": folder / "fit.h5"}
+    pretrain(run, **files, **out, state_dir=folder / "pretrain-state")
+    return folder, run, files, train(folder, run, files)
+
+
+def test_training_ends_at_the_first_save_that_gains_nothing_and_says_why(trained):
+    folder, run, files, first = trained
+    assert first.data["step"] == CALM["min_steps"]
+    trace = hdf5.read(folder / "trace.h5", "trace")
+    assert len(trace.data["energy_ha"]) == CALM["min_steps"]
+    assert trace.attributes["stopped"].startswith("converged: the second half of the steps gained")
+    again = train(folder, run, files)  # its outputs lost, made from the last state
+    assert attempt.read(folder / "vmc-state")[-1].first_step == CALM["min_steps"]
+    assert first.data.keys() == again.data.keys()
+    for name, value in first.data.items():
+        np.testing.assert_array_equal(again.data[name], value, err_msg=name)
+
+
+def test_a_later_twist_starts_from_the_trained_network_and_fits_nothing(trained, tmp_path):
+    _, _, _, first = trained
+    run = run_of((0.25, 0.0, 0.5))
+    run["pretrain"] = run["pretrain"] | {"steps": 0}
+    files = inputs(tmp_path, run)
+    out = {"checkpoint": tmp_path / "pretrained.h5", "trace": tmp_path / "fit.h5"}
+    start = trained[0] / "checkpoint.h5"
+    pretrain(run, **files, **out, state_dir=tmp_path / "pretrain-state", start=start)
+    moved = hdf5.read(out["checkpoint"], "checkpoint")
+    wanted, found = under("params", first.data), under("params", moved.data)
+    assert wanted.keys() == found.keys()
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+    after = under("params", train(tmp_path, run, files).data)
+    assert any(not np.array_equal(after[name], value) for name, value in wanted.items())
