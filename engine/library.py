@@ -37,6 +37,7 @@ RESERVED = frozenset(
         "labels",
         "learn",
         "learned",
+        "joint",
         "integrals",
         "reference",
         "references",

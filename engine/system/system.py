@@ -65,6 +65,11 @@ class System:
         return sum(self.counts)
 
     @property
+    def members(self) -> np.ndarray:
+        """(n,) index of the species of each particle of a walker."""
+        return np.repeat(np.arange(len(self.species)), self.counts)
+
+    @property
     def particle_charges(self) -> np.ndarray:
         """(n,) charge of each particle of a walker."""
         return np.repeat([s.charge for s in self.species], self.counts)
