@@ -110,7 +110,8 @@ class Campaign:
                 name,
                 family,
                 {
-                    m: self.material(m).config.structure
+                    m: dataclasses.asdict(self.material(m).config.structure)
+                    | {"n_cells": self.material(m).n_cells}
                     for m, methods in self.runs.items()
                     if any(self.space(m, method) == "fock" for method in methods)
                 },
@@ -357,6 +358,7 @@ class Campaign:
             content["n_cells"] = facts.n_cells
         if options.space == "fock":
             content["space"] = "fock"
+            content["electrons"] = [n - options.integrals.frozen for n in facts.counts]
         names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
         content |= {name: getattr(options, name) for name in names_}
         if stage == "vmc" and options.space == "real":

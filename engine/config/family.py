@@ -14,20 +14,23 @@ from engine.errors import ConfigError, nearest
 class FamilyConfig:
     """Materials that differ in one number of their structure: a potential-energy curve."""
 
-    along: str = key("key of the structure that varies, e.g. spacing_bohr or a_angstrom")
+    along: str = key(
+        "key of the structure that varies, e.g. spacing_bohr or a_angstrom, or n_cells, the "
+        "primitive cells of the simulation cell"
+    )
     materials: list[str] = key("materials of this campaign, two at least")
     description: str = key("one line for table and figure", default="")
 
 
 def resolve_family(
-    name: str, family: FamilyConfig, structures: Mapping[str, Any], where: str
+    name: str, family: FamilyConfig, structures: Mapping[str, Mapping[str, Any]], where: str
 ) -> dict[str, Any]:
     """Returns name, along, description and the points (material, x), in the order of x.
 
     Args:
         name: Of the family.
         family: Its section.
-        structures: Material of the campaign -> its structure section.
+        structures: Material of the campaign -> keys of its structure section, and n_cells.
         where: File and key, for error messages.
 
     Raises:
@@ -54,8 +57,7 @@ def resolve_family(
     }
 
 
-def _number(structure: Any, family: FamilyConfig, where: str) -> float:
-    values = dataclasses.asdict(structure)
+def _number(values: Mapping[str, Any], family: FamilyConfig, where: str) -> float:
     numbers = [k for k, v in values.items() if isinstance(v, int | float) and v is not True]
     if family.along not in numbers:
         raise ConfigError(
