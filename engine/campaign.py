@@ -235,7 +235,9 @@ class Campaign:
             return self._fock_number(material, method)
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
-        waves = facts.config.is_electron_gas or (facts.periodic and ansatz.name == "slater")
+        waves = facts.periodic and ansatz.name == "slater"
+        if facts.config.is_electron_gas:
+            twisted, waves = not facts.standing_waves, False
         if ansatz.number == "real" and (twisted or waves):
             raise ConfigError(
                 f"method '{method}' asks for real orbitals, but material "
