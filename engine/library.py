@@ -66,6 +66,7 @@ class Material:
         twists: Folded boundary phases; weights sum to 1.
         standing_waves: Whether the plane waves of a gas are pairs +-k at every twist, which real
             orbitals can stand for.
+        volume_bohr3: Of the primitive cell; None for a molecule.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Material:
     periodic: bool
     twists: tuple[Twist, ...]
     standing_waves: bool = False
+    volume_bohr3: float | None = None
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -180,6 +182,7 @@ def read_material(path: Path) -> Material:
         bool(primitive.periodic),
         twists,
         standing,
+        float(abs(np.linalg.det(primitive.lattice))) if primitive.periodic else None,
     )
 
 

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from engine.errors import ConfigError
+from engine.config.electron_gas import check_sites
 from engine.io.mean_field import MeanField, Shell
 from engine.mean_field.plane_waves import xi
 from engine.system.images import distance_to_cell
@@ -39,20 +39,19 @@ WIDTHS = (0.08, 0.9)
 """Range of the width that is searched, in units of the distance of neighbouring sites."""
 
 
-def solve(lattice: np.ndarray, n_up: int, n_down: int, twist, sites: list[int]) -> MeanField:
+def solve(lattice: np.ndarray, n_electrons: int, twist, sites: list[int]) -> MeanField:
     """Returns the crystal of lowest energy at a twist.
 
     Args:
         lattice: (3, 3) rows of the simulation cell, bohr.
-        n_up: Electrons, one per site.
-        n_down: None: the crystal is polarised.
+        n_electrons: All of one spin, one per site.
         twist: (3,) fractions of the reciprocal vectors.
         sites: How often the crystal repeats along each lattice vector.
 
     Raises:
-        ConfigError: Not one site per electron, or electrons of both spins.
+        ConfigError: Not one site per electron.
     """
-    check_sites(sites, n_up, n_down)
+    check_sites(sites, n_electrons, "section 'structure', key 'sites'")
     twist, sites = np.asarray(twist, float), np.asarray(sites)
     spacing = _nearest(lattice / sites[:, None])
     own = xi(lattice)
@@ -64,25 +63,6 @@ def solve(lattice: np.ndarray, n_up: int, n_down: int, twist, sites: list[int]) 
     )
     width = spacing * float(np.exp(found.x))
     return _file(lattice, twist, sites, width, float(found.fun))
-
-
-def check_sites(sites: list[int], n_up: int, n_down: int) -> None:
-    """Raises ConfigError where a crystal of these sites does not hold the electrons."""
-    where = "section 'structure', key 'sites'"
-    if n_down:
-        raise ConfigError(
-            f"a crystal of {n_up} electrons of one spin and {n_down} of the other",
-            where=where,
-            expected="polarisation: 1",
-            remedy="polarise the gas, or delete the run of method localised",
-        )
-    if len(sites) != 3 or int(np.prod(sites)) != n_up or min(sites) < 1:
-        raise ConfigError(
-            f"sites {list(sites)} for {n_up} electrons",
-            where=where,
-            expected=f"three positive numbers whose product is {n_up}",
-            remedy="give the repetitions of the crystal along each lattice vector of the cell",
-        )
 
 
 def site_positions(lattice: np.ndarray, sites: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ def _solve(
     if options.method == "plane-waves":
         return plane_waves.solve(file.primitive.lattice, n_up, n_down, frac, options)
     if options.method == localised.METHOD:
-        return localised.solve(file.primitive.lattice, n_up, n_down, frac, sections["sites"])
+        return localised.solve(file.primitive.lattice, n_up, frac, sections["sites"])
     # Imported here: PySCF takes seconds, and nothing else of the engine needs it.
     from engine.mean_field import pyscf_solver
 
