@@ -135,12 +135,20 @@ def mean_field_file(wildcards):
 
 
 def label_files(wildcards):
-    """Returns the labelled sets of a learned Hamiltonian."""
+    """Returns the labelled sets of a learned Hamiltonian, its own or those it shares."""
+    labels = CAMPAIGN.learned(wildcards.model).labels
     return expand(
         "results/learned/{model}/labels/{material}.h5",
-        model=wildcards.model,
-        material=CAMPAIGN.learned(wildcards.model).labels.materials,
+        model=labels.shared_with or wildcards.model,
+        material=labels.materials,
     )
+
+
+def hamiltonian_file(wildcards):
+    """Returns H(R) of a crystal, from which the mean fields of all its twists start."""
+    if not CAMPAIGN.material(wildcards.material).periodic:
+        return []
+    return f"results/{wildcards.material}/mean_field/learned-{wildcards.model}/hamiltonian.h5"
 
 
 def electrons_file(wildcards):
