@@ -21,6 +21,10 @@ COMMON = {
 """Bases to name in messages; the second line is for density fitting."""
 
 
+WITHOUT_BASIS = ("plane-waves", "localised", "oscillator")
+"""Mean fields that PySCF has no part in."""
+
+
 def check_options(
     options: MeanFieldConfig,
     symbols: Sequence[str],
@@ -39,7 +43,7 @@ def check_options(
         ConfigError: An unknown pseudopotential, functional or basis, an element without basis,
             or a basis that leaves out core electrons that are there.
     """
-    if options.method in ("plane-waves", "oscillator"):
+    if options.method in WITHOUT_BASIS:
         return
     if options.method == "rks":
         _check_functional(options.functional, f"{where}, key 'functional'")
@@ -61,6 +65,33 @@ def basis_size(name: str, symbols: Sequence[str]) -> int:
             exponents = [row for row in rows if not isinstance(row, int)]  # kappa may come first
             total += (2 * angular + 1) * (len(exponents[0]) - 1)
     return total
+
+
+def check_room(
+    options: MeanFieldConfig, symbols: Sequence[str], n_cells: int, most: int, where: str
+) -> None:
+    """Refuses more electrons of one spin than there are orbitals.
+
+    Args:
+        options: The `mean_field` section.
+        symbols: Atoms of the primitive cell.
+        n_cells: Primitive cells in the simulation cell.
+        most: Electrons of the more frequent spin in the simulation cell.
+        where: The section, for error messages.
+
+    Raises:
+        ConfigError: Gives both numbers.
+    """
+    if options.method in WITHOUT_BASIS:
+        return
+    size = n_cells * basis_size(options.basis, symbols)
+    if most > size:
+        raise ConfigError(
+            f"{most} electrons of one spin in {size} orbitals of basis {options.basis}",
+            where=f"{where}, key 'basis'",
+            expected=f"a basis with at least {most} functions in the simulation cell",
+            remedy="choose a larger basis, or a smaller spin or negative charge",
+        )
 
 
 def _check_functional(name: str, where: str) -> None:

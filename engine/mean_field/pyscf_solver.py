@@ -36,7 +36,7 @@ from pyscf.pbc.tools.k2gamma import kpts_to_kmesh
 from engine.config import MeanFieldConfig
 from engine.errors import ConfigError, NotConvergedError
 from engine.io.mean_field import MeanField, Shell
-from engine.mean_field.basis_sets import check_options
+from engine.mean_field.basis_sets import check_options, check_room
 from engine.mean_field.occupation import aufbau
 from engine.mean_field.positrons import positron_orbitals
 from engine.mean_field.primitive import Sampling, sampling
@@ -100,6 +100,8 @@ def solve(
         NotConvergedError: No self-consistency, not even by the second-order method.
     """
     _check(primitive, n_up, n_down, options, pseudopotentials)
+    cells = round(abs(np.linalg.det(S)))
+    check_room(options, primitive.symbols, cells, max(n_up, n_down), "mean_field")
     twist = np.asarray(twist, dtype=float)
     points = sampling(primitive, S, twist, options.vacuum_bohr) if primitive.periodic else None
     molecule = molecule_of(
