@@ -63,6 +63,33 @@ def basis_size(name: str, symbols: Sequence[str]) -> int:
     return total
 
 
+def check_orbitals(
+    options: MeanFieldConfig, symbols: Sequence[str], n_cells: int, most: int, where: str
+) -> None:
+    """Refuses more particles of one spin than there are orbitals.
+
+    Args:
+        options: The `mean_field` section.
+        symbols: Elements of the primitive cell.
+        n_cells: Primitive cells in the simulation cell.
+        most: Particles of the largest species in the simulation cell.
+        where: File and section, for error messages.
+
+    Raises:
+        ConfigError: The basis is too small.
+    """
+    if options.method in ("plane-waves", "oscillator"):
+        return
+    size = n_cells * basis_size(options.basis, symbols)
+    if most > size:
+        raise ConfigError(
+            f"{most} particles of one spin in {size} orbitals of basis '{options.basis}'",
+            where=f"{where}, key 'basis'",
+            expected="at least as many orbitals as particles of one spin",
+            remedy="choose a larger basis, or fewer particles of this spin",
+        )
+
+
 def _check_functional(name: str, where: str) -> None:
     try:
         dft.libxc.parse_xc(name)

@@ -30,7 +30,16 @@ def test_every_material_resolves_with_every_method(material):
                 )
 
 
-@pytest.mark.parametrize("name", ["campaign.yaml", "demo.yaml", "accuracy.yaml", "fock.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "campaign.yaml",
+        "demo.yaml",
+        "accuracy.yaml",
+        "fock.yaml",
+        "positrons.yaml",
+    ],
+)
 def test_every_campaign_resolves(name):
     load(name, root=ROOT).check()
 
