@@ -95,6 +95,7 @@ class Campaign:
                     facts.periodic,
                     facts.config.positrons,
                     f"{self.path}, material '{material}', method '{method}', key 'observables'",
+                    nuclei=bool(facts.symbols),
                     lone_pair=(facts.electrons, facts.config.positrons, len(facts.symbols))
                     == (1, 1, 0),
                 )

@@ -244,7 +244,13 @@ class EvaluateConfig:
     )
 
     def check_material(
-        self, periodic: bool, positrons: int, where: str, *, lone_pair: bool = False
+        self,
+        periodic: bool,
+        positrons: int,
+        where: str,
+        *,
+        nuclei: bool = True,
+        lone_pair: bool = False,
     ) -> None:
         """Raises ConfigError where an observable does not exist in this kind of matter.
 
@@ -252,6 +258,7 @@ class EvaluateConfig:
             periodic: A crystal, or a molecule.
             positrons: How many there are.
             where: Campaign, material and method, for error messages.
+            nuclei: Whether there are some.
             lone_pair: Whether there is nothing but an electron and a positron.
         """
         for name in ANNIHILATION.intersection(self.observables):
@@ -262,6 +269,13 @@ class EvaluateConfig:
                     expected="a material with positrons beside its electrons",
                     remedy="delete it from the list, or set positrons in the material",
                 )
+        if not nuclei and "nuclear-contact" in self.observables:
+            raise ConfigError(
+                "observable 'nuclear-contact' without nuclei",
+                where=where,
+                expected="a material with atoms",
+                remedy="delete it from the list",
+            )
         if lone_pair and "pair-momentum" in self.observables:
             raise ConfigError(
                 "observable 'pair-momentum' of a lone pair at rest, whose momentum is zero",

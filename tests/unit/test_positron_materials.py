@@ -81,6 +81,13 @@ def test_contact_density_needs_positrons():
         options.check_material(False, 0, "here")
 
 
+def test_contacts_with_nuclei_need_nuclei():
+    options = config.EvaluateConfig(observables=["nuclear-contact"])
+    options.check_material(True, 0, "here")
+    with pytest.raises(ConfigError, match="'nuclear-contact' without nuclei"):
+        options.check_material(True, 0, "here", nuclei=False)
+
+
 def test_observables_that_do_not_exist_in_a_cell():
     for name, periodic in (("dipole", True), ("structure-factor", False)):
         options = config.EvaluateConfig(observables=[name])
