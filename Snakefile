@@ -44,6 +44,7 @@ include: "workflow/rules/vmc.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/references.smk"
+include: "workflow/rules/families.smk"
 
 
 rule all:

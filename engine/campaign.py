@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import config, models
+from engine import config, families, models
 from engine.config.contrast import resolve
-from engine.config.family import resolve_family
+from engine.config.learned import LOCALISED
 from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.library import Material, find, merge, names, read_material
@@ -85,6 +85,7 @@ class Campaign:
                 options = self.method(material, method)
                 self.number(material, method)
                 self._check_reference(material, method)
+                self._check_localised(material, method)
                 models.check_use(self, material, method)
                 if options.space == "fock":
                     self._check_orbitals(material, method)
@@ -102,24 +103,29 @@ class Campaign:
 
         self.families()
 
-    def families(self) -> list[dict[str, Any]]:
-        """Returns every family with its points (material, x) in Fock space.
+    def families(self, *analyses: str) -> list[dict[str, Any]]:
+        """Returns the families of some analyses (of all) with what the analysis needs of a point.
 
         Raises:
-            ConfigError: A material without a run in Fock space, or without the coordinate.
+            ConfigError: A material without a run of the right kind, or without the coordinate.
         """
         return [
-            resolve_family(
-                name,
-                family,
-                {
-                    m: self.material(m).config.structure
-                    for m, methods in self.runs.items()
-                    if any(self.space(m, method) == "fock" for method in methods)
-                },
-                f"{self.path}, key 'families', family '{name}'",
-            )
+            families.resolve(self, name, family)
             for name, family in self.family_sections.items()
+            if not analyses or family.analysis in analyses
+        ]
+
+    def contrast_sections(self) -> list[dict[str, Any]]:
+        """Returns the contrasts; each term knows whether its material is periodic."""
+        return [
+            dict(contrast)
+            | {
+                "terms": [
+                    term | {"periodic": self.material(term["material"]).periodic}
+                    for term in contrast["terms"]
+                ]
+            }
+            for contrast in self.contrasts
         ]
 
     def material(self, name: str) -> Material:
@@ -208,6 +214,21 @@ class Campaign:
                 remedy=f"delete '{method}' from the list",
             )
 
+    def _check_localised(self, material: str, method: str) -> None:
+        """Refuses Gaussians on sites where there are none, or not one electron on each."""
+        facts, options = self.material(material), self.method(material, method)
+        if options.reference != LOCALISED:
+            return
+        sites = getattr(facts.config.structure, "sites", None)
+        if sites is None or facts.counts[1]:
+            raise ConfigError(
+                f"method '{method}' puts one electron of one spin on each site of a crystal, and "
+                f"'{material}' has {'no sites' if sites is None else 'both spins'}",
+                where=f"{self.path}, key 'runs', material '{material}'",
+                expected="an electron gas with the key sites and polarisation: 1",
+                remedy=f"delete '{method}' from the list, or give the material sites",
+            )
+
     def learned(self, name: str) -> config.LearnedConfig:
         """Returns a learned Hamiltonian, checked."""
         if ("learned", name) not in self._known:
@@ -238,7 +259,9 @@ class Campaign:
             return self._fock_number(material, method)
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
-        waves = facts.config.is_electron_gas or (facts.periodic and ansatz.name == "slater")
+        waves = facts.periodic and ansatz.name == "slater"
+        if facts.config.is_electron_gas:
+            twisted, waves = not facts.standing_waves, False
         if ansatz.number == "real" and (twisted or waves):
             raise ConfigError(
                 f"method '{method}' asks for real orbitals, but material "
@@ -276,8 +299,8 @@ class Campaign:
         """Returns everything one job depends on apart from its input files, canonical.
 
         Args:
-            stage: structure, mean_field, integrals, reference, pretrain, vmc, evaluate or
-                twist_average.
+            stage: structure, mean_field, localised, integrals, reference, pretrain, vmc, evaluate
+                or twist_average.
             material: Name of a material.
             method: Name of a method, from pretrain on.
             twist: Index of a twist, for the stages that have one.
@@ -285,10 +308,11 @@ class Campaign:
         facts = self.material(material)
         if stage == "structure":
             content = _structure_sections(facts)
-        elif stage == "mean_field":
+        elif stage in ("mean_field", LOCALISED):
             content = {
                 "material": material,
                 "mean_field": facts.config.mean_field,
+                **(_localised(facts) if stage == LOCALISED else {}),
                 "twist": _phase(facts.twists[twist]),
                 "charge": facts.config.charge,
                 "spin": facts.config.total_spin,
@@ -360,8 +384,11 @@ class Campaign:
             content["n_cells"] = facts.n_cells
         if options.space == "fock":
             content["space"] = "fock"
+            content["electrons"] = [n - options.integrals.frozen for n in facts.counts]
         names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
         content |= {name: getattr(options, name) for name in names_}
+        if stage == "evaluate" and options.space == "real":
+            content["evaluate"] = _with_sites(options.evaluate, facts)
         if stage == "vmc" and options.space == "real":
             content["vmc"] = options.vmc.of_twist(twist)
         if stage == "pretrain" and self.transferred(facts.name, method, twist):
@@ -450,6 +477,20 @@ def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
 def _positrons(facts: Material) -> dict[str, int]:
     """Returns the key where there are some: without, sections are as they always were."""
     return {"positrons": facts.config.positrons} if facts.config.positrons else {}
+
+
+def _localised(facts: Material) -> dict[str, Any]:
+    """Returns what Gaussians on sites need instead of the material's own mean field."""
+    section = dataclasses.replace(facts.config.mean_field, method=LOCALISED)
+    return {"mean_field": section, "sites": facts.config.structure.sites}
+
+
+def _with_sites(options: config.EvaluateConfig, facts: Material) -> config.EvaluateConfig:
+    """Returns the section with the crystal of the material, where the method names none."""
+    sites = getattr(facts.config.structure, "sites", None)
+    if sites is None or options.sites != config.EvaluateConfig().sites:
+        return options
+    return dataclasses.replace(options, sites=sites)
 
 
 def _pseudopotentials(facts: Material) -> dict[str, Any]:

@@ -77,6 +77,7 @@ class Reference:
         images: (T, 3) integer lattice translations that reach the cell, (0, 0, 0) first.
         wave_coefficients: Per species (n_s, G) complex; empty without plane waves.
         waves: (G, 3) integers in units of the reciprocal vectors.
+        centres: (A, 3) where the Gaussians sit, bohr; None for the nuclei.
     """
 
     coefficients: tuple[Array, ...]
@@ -87,6 +88,7 @@ class Reference:
     waves: tuple[tuple[int, int, int], ...] = dataclasses.field(
         default=(), metadata={"static": True}
     )
+    centres: Array | None = None
 
 
 class PairSums(NamedTuple):

@@ -149,9 +149,10 @@ class MeanFieldConfig:
 
     method: str = key(
         "mean field; in a periodic cell its k-point version; plane-waves for an electron gas, "
-        "oscillator for electrons and positrons without nuclei",
+        "oscillator for electrons and positrons without nuclei; localised is what a method with "
+        "reference: localised takes instead",
         default="rhf",
-        choices=("rhf", "uhf", "rohf", "rks", "plane-waves", "oscillator"),
+        choices=("rhf", "uhf", "rohf", "rks", "plane-waves", "oscillator", "localised"),
     )
     basis: str = key(
         "basis set by its PySCF name; of GTH kind with pseudopotentials", default="cc-pvdz"

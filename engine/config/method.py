@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from engine.config.learned import check_reference
+from engine.config.learned import LOCALISED, check_reference
 from engine.config.schema import key, section
 from engine.errors import ConfigError, nearest
 
@@ -192,6 +192,7 @@ OBSERVABLES = {
     "nuclear-contact": None,
     "order-parameter": True,
     "pair-correlation": None,
+    "pair-density": True,
     "pair-momentum": None,
     "polarisation": True,
     "spin-squared": None,
@@ -319,7 +320,8 @@ class MethodConfig:
     )
     description: str = key("one line for tables", default="")
     reference: str = key(
-        "which mean field seeds the wavefunction: scf, or learned-<name> of `learned/<name>.yaml`",
+        "which mean field seeds the wavefunction: scf, learned-<name> of `learned/<name>.yaml`, or "
+        "localised, Gaussians on the sites of an electron gas (ansatz slater alone)",
         default="scf",
     )
     precision: str = key(
@@ -336,6 +338,13 @@ class MethodConfig:
     def check(self, where: str) -> None:
         """Raises ConfigError where sections contradict each other."""
         check_reference(self.reference, where)
+        if self.reference == LOCALISED and self.ansatz.name != "slater":
+            raise ConfigError(
+                f"reference localised with ansatz {self.ansatz.name}",
+                where=f"{where}, key 'reference'",
+                expected="ansatz slater: a network is not told where the sites are",
+                remedy="set reference: scf, or ansatz.name: slater",
+            )
         if self.space != "real":
             raise ConfigError(
                 f"space {self.space} with the sections of real space",

@@ -3,7 +3,7 @@
     g_ab(r) = V / (N_a N_b) < sum_{i in a, j in b, j != i} delta(r - |r_i - r_j|) > / (4 pi r^2)
 
 of a periodic cell, in bins up to half the shortest lattice vector. Far apart it approaches 1, or
-(N - 1)/N for a species with itself. In an open cell there is no volume: the pair density
+(N - 1)/N for a species with itself. In an open cell there is no volume: the distribution
 
     h_ab(r) = < sum_pairs delta(r - |r_i - r_j|) > / (4 pi r^2)
 
@@ -51,7 +51,7 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
     def describe(state, system):
         edges = np.linspace(0, float(_radius(system)), options.bins + 1)
         scale = 3 / (4 * np.pi * np.diff(edges**3))
-        name, unit = ("pair_density", "1/bohr^3")
+        name, unit = ("pair_distribution", "1/bohr^3")
         if system.cell.periodic:
             ideal = np.array([_ordered(system.counts, a, b) for a, b in kinds])
             scale = float(system.cell.volume) / ideal[:, None] * scale

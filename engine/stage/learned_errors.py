@@ -16,11 +16,12 @@ import numpy as np
 from engine import keys
 from engine.config import MeanFieldConfig, parse
 from engine.io import table
-from engine.io.labels import LabelledSet, read_labels
+from engine.io.crystal_labels import CrystalSet
+from engine.io.labels import LabelledSet
 from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_predicted as predicted
-from engine.stage import runtime
-from engine.stage.learned_model import load, novelty_of
+from engine.stage import crystal_errors, runtime
+from engine.stage.learned_model import load, novelty_of, read_any
 from engine.system.geometry import Geometry
 from engine.units import BOHR_ANGSTROM, HARTREE_EV
 
@@ -49,6 +50,8 @@ QUANTITIES = {
 }
 """Column of a row -> what it is; the table has mean and worst of each."""
 
+MEANINGS = {**QUANTITIES, **crystal_errors.QUANTITIES}
+
 BETTER_HIGH = ("density_overlap", "orbital_similarity")
 """Where the worst is the smallest."""
 DEBYE = 2.541746473
@@ -71,8 +74,9 @@ def learned_errors(
     options = parse(MeanFieldConfig, trained.facts["mean_field"], where=str(model))
     lines = []
     for path in labels:
-        tested = read_labels(path).part("test").first(sections["limit"])
-        rows = compare(trained, tested, options)
+        tested = read_any(path).part("test").first(sections["limit"])
+        crystal = isinstance(tested, CrystalSet)
+        rows = (crystal_errors.compare if crystal else compare)(trained, tested, options)
         lines += summary(sections["name"], tested.facts["material"], rows)
     table.write(errors, lines)
     return lines
@@ -174,7 +178,7 @@ def orbital_errors(
 def summary(name: str, material: str, rows: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
     """Returns one line per quantity: mean and worst over the geometries."""
     lines = []
-    for quantity, meaning in QUANTITIES.items():
+    for quantity in rows[0]:
         values = np.array([row[quantity] for row in rows])
         worst = values.min() if quantity in BETTER_HIGH else values.max()
         lines.append(
@@ -185,7 +189,7 @@ def summary(name: str, material: str, rows: Sequence[dict[str, float]]) -> list[
                 "mean": float(values.mean()),
                 "worst": float(worst),
                 "geometries": len(rows),
-                "meaning": meaning,
+                "meaning": MEANINGS[quantity],
             }
         )
     return lines

@@ -105,8 +105,8 @@ def test_densities_of_two_electrons_in_a_well():
     assert close(value[:2].sum(axis=0), expected, error[0] + error[1] + 1e-5)
 
 
-def test_pair_density_of_two_electrons_in_a_well():
-    found = measured("pair-correlation", TWO, hooke, bins=15)["pair_density"]
+def test_pair_distribution_of_two_electrons_in_a_well():
+    found = measured("pair-correlation", TWO, hooke, bins=15)["pair_distribution"]
     r, unit = found.axes["radius"][0], found.unit
     assert found.label == ("up-down",) and unit == "1/bohr^3"
     fine = r[:, None] + (r[1] - r[0]) * (np.arange(20) + 0.5 - 10) / 20

@@ -19,8 +19,9 @@ NAMES = ("up", "down", "positron_up", "charge", "spin")
 
 
 def curve(name):
-    axis = "wavevector" if "distribution" in name or "factor" in name else None
-    axis = axis or ("momentum" if "momentum" in name or "profile" in name else "radius")
+    waves = "momentum_distribution" in name or "factor" in name
+    axis = "momentum" if "momentum" in name or "profile" in name else "radius"
+    axis = "wavevector" if waves else axis
     x = np.outer(X, [1, 0, 0]) if axis == "wavevector" else X
     return Observable(X, 0.1 * X, "", {axis: (x, "")})
 
@@ -31,10 +32,11 @@ def density(spin):
     return Observable(value, 0.1 * np.ones(value.shape), "", {"box": (BOX, "bohr")}, NAMES)
 
 
-@pytest.mark.parametrize("spin, maps", [(0.0, 2), (1.0, 3)])
+@pytest.mark.parametrize("spin, maps", [(0.0, 3), (1.0, 4)])
 def test_all_at_once(tmp_path, spin, maps):
     found = {name: curve(name) for name in PANELS}
     found |= {"density": density(spin), "annihilation_rate": Observable(2.0, 0.01)}
+    found["pair_density"] = density(0.0)._replace(value=np.ones((1, 4, 4, 4)), label=())
     found["dipole"] = Observable(np.ones(3), np.ones(3), "", {}, ("x", "y", "z"))
     figure = observables_figure(found, "a material, a method")
     titles = [ax.get_title() for ax in figure.axes]

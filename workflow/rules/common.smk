@@ -142,12 +142,20 @@ def mean_field_file(wildcards):
 
 
 def label_files(wildcards):
-    """Returns the labelled sets of a learned Hamiltonian."""
+    """Returns the labelled sets of a learned Hamiltonian, its own or those it shares."""
+    labels = CAMPAIGN.learned(wildcards.model).labels
     return expand(
         "results/learned/{model}/labels/{material}.h5",
-        model=wildcards.model,
-        material=CAMPAIGN.learned(wildcards.model).labels.materials,
+        model=labels.shared_with or wildcards.model,
+        material=labels.materials,
     )
+
+
+def hamiltonian_file(wildcards):
+    """Returns H(R) of a crystal, from which the mean fields of all its twists start."""
+    if not CAMPAIGN.material(wildcards.material).periodic:
+        return []
+    return f"results/{wildcards.material}/mean_field/learned-{wildcards.model}/hamiltonian.h5"
 
 
 def electrons_file(wildcards):
@@ -186,7 +194,7 @@ def every(pattern):
 
 def contrast_sections(wildcards):
     """Returns the contrasts of the campaign."""
-    return list(CAMPAIGN.contrasts)
+    return CAMPAIGN.contrast_sections()
 
 
 def contrast_table(wildcards):
@@ -199,9 +207,65 @@ def reference_rows(wildcards):
     return per_run("results/{material}/{method}/references.csv", fock_runs())
 
 
-def family_sections(wildcards):
-    """Returns the families of the campaign with their points."""
-    return CAMPAIGN.families()
+def family_sections(*analyses):
+    """Returns the function that gives the families of some analyses with their points."""
+
+    def resolve(wildcards):
+        return CAMPAIGN.families(*analyses)
+
+    return resolve
+
+
+FAMILY_TABLES = {
+    "methods": "families",
+    "size": "sizes",
+    "equation-of-state": "equations_of_state",
+    "phases": "phases",
+}
+
+
+def family_runs(analysis):
+    """Returns the runs that the families of an analysis look at beside the table of energies."""
+    points = [point for family in CAMPAIGN.families(analysis) for point in family["points"]]
+    return [(p["material"], method) for p in points for method in p.get("methods", ())]
+
+
+def phase_results(wildcards):
+    """Returns the evaluations of electron gases in families of analysis phases."""
+    return per_twist(f"{TWIST}/evaluate/result.h5", family_runs("phases"))
+
+
+def phase_runs(wildcards):
+    """Returns what these files are: material, method and weight of each."""
+    return [
+        [material, method, twist.weight]
+        for material, method in family_runs("phases")
+        for twist in CAMPAIGN.twists(material)
+    ]
+
+
+def family_table(wildcards):
+    """Returns the table that a family is drawn from."""
+    analysis = CAMPAIGN.family_sections[wildcards.family].analysis
+    return f"results/tables/{FAMILY_TABLES[analysis]}.csv"
+
+
+def family_section(wildcards):
+    """Returns one family."""
+    return next(f for f in CAMPAIGN.families() if f["name"] == wildcards.family)
+
+
+def family_results(wildcards):
+    """Returns the evaluations a family is drawn from beside its table: pictures of phases."""
+    if CAMPAIGN.family_sections[wildcards.family].analysis != "phases":
+        return []
+    return phase_results(wildcards)
+
+
+def family_tables(wildcards):
+    """Returns the tables of fitted families, for the report."""
+    analyses = {family.analysis for family in CAMPAIGN.family_sections.values()} - {"methods"}
+    return [f"results/tables/{FAMILY_TABLES[a]}.csv" for a in FAMILY_TABLES if a in analyses]
 
 
 def reference_tables(wildcards):

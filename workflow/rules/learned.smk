@@ -69,10 +69,34 @@ rule learned_errors:
         "../scripts/learned_errors.py"
 
 
+rule learned_hamiltonian:
+    input:
+        system="results/{material}/system.h5",
+        model="results/learned/{model}/model.h5",
+    output:
+        hamiltonian="results/{material}/mean_field/learned-{model}/hamiltonian.h5",
+    log:
+        "logs/{material}/mean_field/learned-{model}/hamiltonian.log",
+    benchmark:
+        "logs/{material}/mean_field/learned-{model}/hamiltonian.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **asked("mean_field"),
+    params:
+        sections=learned_sections("learned_hamiltonian"),
+    message:
+        "{wildcards.material}: real-space blocks by learned Hamiltonian {wildcards.model}"
+    script:
+        "../scripts/learned_hamiltonian.py"
+
+
 rule learned_mean_field:
     input:
         system="results/{material}/system.h5",
         model="results/learned/{model}/model.h5",
+        hamiltonian=hamiltonian_file,
     output:
         mean_field="results/{material}/mean_field/learned-{model}/twist-{twist}.h5",
     log:

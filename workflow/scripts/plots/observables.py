@@ -12,6 +12,7 @@ from engine.io.observables import Observable
 from plots import style
 
 MAX_ENTRIES = 6
+GRIDS = ("density", "pair_density")
 NOISE = 0.05
 """Share of a spin density's voxels beyond three standard errors below which it is noise."""
 UNITS = {
@@ -35,14 +36,14 @@ def observables_figure(observables: Mapping[str, Observable], title: str) -> Fig
         title: Material and method.
     """
     curves = [name for name in observables if name in PANELS]
-    others = [name for name in observables if name not in PANELS and name != "density"]
-    grids = ["density"] if "density" in observables else []
+    grids = [name for name in GRIDS if name in observables]
+    others = [name for name in observables if name not in (*PANELS, *GRIDS)]
     panels = curves + grids + (["numbers"] if others else [])
     figure, axes = style.stack(len(panels))
     for ax, name in zip(axes, panels, strict=True):
         if name == "numbers":
             _numbers(ax, {other: observables[other] for other in others})
-        elif name == "density":
+        elif name in GRIDS:
             _maps(figure, ax, observables[name])
         else:
             PANELS[name](ax, observables[name])
@@ -120,6 +121,8 @@ def _maps(figure: Figure, ax: Axes, found: Observable) -> None:
 
 def _planes(found: Observable) -> dict[str, np.ndarray]:
     """Returns the densities worth a map, each (n, n); spin only where there is more than noise."""
+    if not found.label:
+        return {"others seen from an electron": found.value[0].mean(axis=-1)}
     kinds = {"electrons": ("up", "down"), "positrons": ("positron_up", "positron_down")}
     kinds |= {"spin": ("spin",)}
     rows = {
@@ -175,6 +178,6 @@ PANELS = {
     "pair_momentum_density": _over_momentum("annihilations (bohr$^3$/ns)"),
     "doppler_profile": _over_momentum("annihilations (bohr/ns)"),
     "pair_correlation": _over_radius("g(r)"),
-    "pair_density": _over_radius("pair density (1/bohr$^3$)"),
+    "pair_distribution": _over_radius("pairs (1/bohr$^3$)"),
     "radial_density": _over_radius("density (1/bohr$^3$)"),
 }
