@@ -5,7 +5,8 @@
 Prints Hartree-Fock, CCSD and CCSD(T) energies per electron for each number of plane waves, and the
 CCSD(T) energy extrapolated in M^(-5/3), by which the correlation of equal spins converges: their
 cusp is of the next order. Closed shells of the simple cubic cell at Gamma. Source of the power: J.
-J. Shepherd et al., Phys. Rev. B 86, 035111 (2012), for unlike spins 1/M, from |k|^-5 instead of |k|^-3.
+J. Shepherd et al., Phys. Rev. B 86, 035111 (2012), for unlike spins 1/M, from |k|^-5 instead of
+|k|^-3.
 """
 
 from __future__ import annotations

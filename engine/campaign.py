@@ -96,6 +96,9 @@ class Campaign:
                     facts.periodic,
                     facts.config.positrons,
                     f"{self.path}, material '{material}', method '{method}', key 'observables'",
+                    nuclei=bool(facts.symbols),
+                    lone_pair=(facts.electrons, facts.config.positrons, len(facts.symbols))
+                    == (1, 1, 0),
                 )
 
         self.families()
@@ -499,6 +502,7 @@ def _pseudopotentials(facts: Material) -> dict[str, Any]:
 def _structure_sections(facts: Material) -> dict[str, Any]:
     return {
         **_positrons(facts),
+        **_background(facts),
         **_pseudopotentials(facts),
         "material": facts.name,
         "structure": facts.config.structure,
@@ -507,6 +511,11 @@ def _structure_sections(facts: Material) -> dict[str, Any]:
         "spin": facts.config.spin,
         "folder": str(facts.folder),
     }
+
+
+def _background(facts: Material) -> dict[str, bool]:
+    """Returns the key where it is set: input without it keeps its fingerprint."""
+    return {"neutralising_background": True} if facts.config.neutralising_background else {}
 
 
 def _phase(twist: Twist) -> dict[str, Any]:

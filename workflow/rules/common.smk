@@ -21,7 +21,7 @@ CAMPAIGN_FILE = config.get("campaign", "campaign.yaml")
 def check_mean_fields():
     """Asks PySCF for the basis sets and functionals of all materials, and for their sizes."""
     # A second; not for every job.
-    from engine.mean_field.basis_sets import basis_size, check_options, check_room
+    from engine.mean_field.basis_sets import basis_size, check_options, check_orbitals
 
     for facts in map(CAMPAIGN.material, CAMPAIGN.runs):
         check_options(
@@ -30,11 +30,11 @@ def check_mean_fields():
             f"{facts.path}, key 'mean_field'",
             facts.config.pseudopotentials,
         )
-        check_room(
+        check_orbitals(
             facts.config.mean_field,
             facts.symbols,
             facts.n_cells,
-            max(facts.counts),
+            facts.most_of_one_spin,
             f"{facts.path}, key 'mean_field'",
         )
         if any(CAMPAIGN.space(facts.name, m) == "fock" for m in CAMPAIGN.runs[facts.name]):
