@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from engine.learned.irreps import Irreps
