@@ -207,7 +207,8 @@ def test_without_iterations_its_orbitals_are_those_of_the_prediction(folder, tmp
     use = UseConfig(converge=False, max_residual_ha=0.05)
     found, wanted = mean_field(folder, tmp_path, 0.25, PBE, use), ordinary(0.25, PBE)
     assert not found.converged and 0 < found.total - wanted.total < 5e-3
-    np.testing.assert_allclose(found.energy, wanted.energy, atol=5e-2)
+    filled = wanted.occupation > 0
+    np.testing.assert_allclose(found.energy[filled], wanted.energy[filled], atol=2e-2)
 
 
 def test_models_of_molecules_other_cores_and_other_elements_are_refused(folder, tmp_path):
