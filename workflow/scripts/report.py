@@ -16,5 +16,6 @@ content = Content(
     figures=list(snakemake.input.figures),
     contrasts=[row for path in snakemake.input.contrasts for row in table.read(path)],
     references=[row for path in snakemake.input.references for row in table.read(path)],
+    learned=[row for path in snakemake.input.learned for row in table.read(path)],
 )
 render(content, template=snakemake.input.template, target=snakemake.output.report)
