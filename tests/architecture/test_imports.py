@@ -19,7 +19,8 @@ ALLOWED = {
     "library": FOUNDATION | {"system", "io"},
     "cluster": FOUNDATION | {"cluster"},
     "models": FOUNDATION | {"system", "io", "library"},
-    "campaign": FOUNDATION | {"system", "io", "library", "models"},
+    "families": FOUNDATION,
+    "campaign": FOUNDATION | {"system", "io", "library", "models", "families"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
         for name in (
