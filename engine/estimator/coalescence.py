@@ -94,7 +94,7 @@ def contact(
         partner: (3,) position of whom it meets.
         system: Gives the cell.
     """
-    d = system.cell.nearest_image(walker[who.mover] - partner)
+    d = system.cell.nearest_image(walker[who.mover] - partner).astype(walker.dtype)
     mirrored = walker.at[who.mover].add(-2 * d)
     both = jnp.stack([log_psi(walker), log_psi(mirrored)]).astype(jnp.float64)
     share = jax.nn.softmax(2 * both)

@@ -163,3 +163,13 @@ def test_products_are_taken_about_the_averages_in_the_end():
     q = walkers[:, :, 0, 1]
     expected = walkers[:, :, 0, 0].mean() + 2 * np.mean((energy - energy.mean()) * q)
     np.testing.assert_allclose(made.finish(state, None), [expected], rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_walkers_of_single_precision_stay_so():
+    here = system((*electrons(1, 1), POSITRON), nuclei=[[0.0, 0, 0]], charges=[1.0])
+    psi = lambda r: LogPsi(-jnp.sum(jnp.linalg.norm(r, axis=1)), jnp.zeros((), r.dtype))
+    draw = lambda rng: rng.normal(size=(4, 3, 3)).astype(np.float32)
+    for name in ("contact-density", "electron-contact", "nuclear-contact", "pair-momentum"):
+        found = measured(name, here, draw, psi, steps=2, bins=3)
+        assert all(np.all(np.isfinite(x.value)) for x in found.values())
