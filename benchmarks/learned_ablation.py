@@ -159,9 +159,7 @@ def run(name: str, labels: Path) -> None:
 
 def show(rows: list[dict[str, Any]]) -> None:
     """Prints the table, as in docs/learned-hamiltonians.md."""
-    print(
-        "| variant | parameters | trained on | H mean | H worst | E mHa | F meV/A | cycles | s |"
-    )
+    print("| variant | parameters | trained on | H mean | H worst | E mHa | F meV/A | cycles | s |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for r in rows:
         h, e = r["hamiltonian_uha"], r["energy_mha"][0]
