@@ -31,6 +31,9 @@ localrules:
     references,
     references_figure,
     family_figure,
+    learned_cards,
+    learned_figures,
+    learned_sizes_figure,
     report,
 
 
@@ -45,6 +48,7 @@ include: "workflow/rules/vmc.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/references.smk"
+include: "workflow/rules/families.smk"
 
 
 rule all:

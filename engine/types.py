@@ -92,6 +92,7 @@ class Reference:
         wave_coefficients: Per species (n_s, G) complex; empty without plane waves.
         waves: (G, 3) integers in units of the reciprocal vectors.
         atomic: The same orbitals in atomic functions, where the mean field has any.
+        centres: (A, 3) where the Gaussians sit, bohr; None for the nuclei.
     """
 
     coefficients: tuple[Array, ...]
@@ -103,6 +104,7 @@ class Reference:
         default=(), metadata={"static": True}
     )
     atomic: AtomicOrbitals | None = None
+    centres: Array | None = None
 
 
 class PairSums(NamedTuple):
@@ -220,7 +222,8 @@ class Estimator(NamedTuple):
 
     Attributes:
         init: () -> state, a pytree of arrays; a checkpoint stores it.
-        update: (state, params, walkers (W, n, 3), system, reference, key) -> state.
+        update: (state, params, walkers (W, n, 3), energy (W,), system, reference, key) -> state;
+            the real parts of their local energies, hartree.
         finish: (state, system) -> name -> `engine.io.observables.Observable`; on the host.
     """
 

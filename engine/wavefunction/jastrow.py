@@ -6,6 +6,10 @@ with c = q_i q_j mu_ij for distinguishable particles, half of it for identical f
 Commun. Pure Appl. Math. 10, 151 (1957); R. T. Pack and W. Byers Brown, J. Chem. Phys. 45, 556
 (1966)): 1/2 and 1/4 for electrons. The lengths a > 0 are learned, one per kind of pair. d is the
 tri distance in a periodic cell, |r| in an open one.
+
+In an electron gas J approaches -1 / (omega_p d) at large d in the random-phase approximation (D.
+Bohm and D. Pines, Phys. Rev. 92, 609 (1953)): c a^2 = 1 / omega_p gives the unit that a is in,
+omega_p = sqrt(3 / rs^3).
 """
 
 from __future__ import annotations
@@ -75,5 +79,8 @@ class PairFactor(nn.Module):
         kinds = 1 + int((shared_kinds(system) if self.shared else kind).max())
         lengths = self.param("length", unit, (kinds,), self.dtype)
         a = jax.nn.softplus(lengths)[kind]
+        if not isinstance(system.spacing, float):
+            plasmon = jnp.sqrt(3 / system.spacing**3)
+            a = a * jax.lax.rsqrt(abs(cusp) * plasmon).astype(a.dtype)
         _, squared = separation(walker[rows] - walker[columns], system.cell)
         return -jnp.sum(jnp.asarray(cusp, walker.dtype) * a * a / (a + length(squared)))

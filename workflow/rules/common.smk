@@ -21,7 +21,7 @@ CAMPAIGN_FILE = config.get("campaign", "campaign.yaml")
 def check_mean_fields():
     """Asks PySCF for the basis sets and functionals of all materials, and for their sizes."""
     # A second; not for every job.
-    from engine.mean_field.basis_sets import basis_size, check_options
+    from engine.mean_field.basis_sets import basis_size, check_options, check_orbitals
 
     for facts in map(CAMPAIGN.material, CAMPAIGN.runs):
         check_options(
@@ -29,6 +29,13 @@ def check_mean_fields():
             facts.symbols,
             f"{facts.path}, key 'mean_field'",
             facts.config.pseudopotentials,
+        )
+        check_orbitals(
+            facts.config.mean_field,
+            facts.symbols,
+            facts.n_cells,
+            facts.most_of_one_spin,
+            f"{facts.path}, key 'mean_field'",
         )
         if any(CAMPAIGN.space(facts.name, m) == "fock" for m in CAMPAIGN.runs[facts.name]):
             size = basis_size(facts.config.mean_field.basis, facts.symbols)
@@ -140,12 +147,20 @@ def mean_field_file(wildcards):
 
 
 def label_files(wildcards):
-    """Returns the labelled sets of a learned Hamiltonian."""
+    """Returns the labelled sets of a learned Hamiltonian, its own or those it shares."""
+    labels = CAMPAIGN.learned(wildcards.model).labels
     return expand(
         "results/learned/{model}/labels/{material}.h5",
-        model=wildcards.model,
-        material=CAMPAIGN.learned(wildcards.model).labels.materials,
+        model=labels.shared_with or wildcards.model,
+        material=labels.materials,
     )
+
+
+def hamiltonian_file(wildcards):
+    """Returns H(R) of a crystal, from which the mean fields of all its twists start."""
+    if not CAMPAIGN.material(wildcards.material).periodic:
+        return []
+    return f"results/{wildcards.material}/mean_field/learned-{wildcards.model}/hamiltonian.h5"
 
 
 def electrons_file(wildcards):
@@ -219,7 +234,7 @@ def every(pattern):
 
 def contrast_sections(wildcards):
     """Returns the contrasts of the campaign."""
-    return list(CAMPAIGN.contrasts)
+    return CAMPAIGN.contrast_sections()
 
 
 def contrast_table(wildcards):
@@ -232,14 +247,92 @@ def reference_rows(wildcards):
     return per_run("results/{material}/{method}/references.csv", fock_runs())
 
 
-def family_sections(wildcards):
-    """Returns the families of the campaign with their points."""
-    return CAMPAIGN.families()
+def family_sections(*analyses):
+    """Returns the function that gives the families of some analyses with their points."""
+
+    def resolve(wildcards):
+        return CAMPAIGN.families(*analyses)
+
+    return resolve
+
+
+FAMILY_TABLES = {
+    "methods": "families",
+    "size": "sizes",
+    "equation-of-state": "equations_of_state",
+    "phases": "phases",
+}
+
+
+def family_runs(analysis):
+    """Returns the runs that the families of an analysis look at beside the table of energies."""
+    points = [point for family in CAMPAIGN.families(analysis) for point in family["points"]]
+    return [(p["material"], method) for p in points for method in p.get("methods", ())]
+
+
+def phase_results(wildcards):
+    """Returns the evaluations of electron gases in families of analysis phases."""
+    return per_twist(f"{TWIST}/evaluate/result.h5", family_runs("phases"))
+
+
+def phase_runs(wildcards):
+    """Returns what these files are: material, method and weight of each."""
+    return [
+        [material, method, twist.weight]
+        for material, method in family_runs("phases")
+        for twist in CAMPAIGN.twists(material)
+    ]
+
+
+def family_table(wildcards):
+    """Returns the table that a family is drawn from."""
+    analysis = CAMPAIGN.family_sections[wildcards.family].analysis
+    return f"results/tables/{FAMILY_TABLES[analysis]}.csv"
+
+
+def family_section(wildcards):
+    """Returns one family."""
+    return next(f for f in CAMPAIGN.families() if f["name"] == wildcards.family)
+
+
+def family_results(wildcards):
+    """Returns the evaluations a family is drawn from beside its table: pictures of phases."""
+    if CAMPAIGN.family_sections[wildcards.family].analysis != "phases":
+        return []
+    return phase_results(wildcards)
+
+
+def family_tables(wildcards):
+    """Returns the tables of fitted families, for the report."""
+    analyses = {family.analysis for family in CAMPAIGN.family_sections.values()} - {"methods"}
+    return [f"results/tables/{FAMILY_TABLES[a]}.csv" for a in FAMILY_TABLES if a in analyses]
 
 
 def reference_tables(wildcards):
     """Returns the comparison with established methods, where a run is in second quantisation."""
     return ["results/tables/references.csv"] if fock_runs() else []
+
+
+def of_every_model(name):
+    """Returns the function that gives one file of every learned Hamiltonian of the campaign."""
+
+    def resolve(wildcards):
+        return [f"results/learned/{model}/{name}" for model in CAMPAIGN.learned_names()]
+
+    return resolve
+
+
+def learned_table(wildcards):
+    """Returns the cards of learned Hamiltonians, where the campaign has some."""
+    return ["results/tables/learned.csv"] if CAMPAIGN.learned_names() else []
+
+
+def learned_figures():
+    """Returns the figures of learned Hamiltonians."""
+    names = CAMPAIGN.learned_names()
+    kinds = ("learning", "parity")
+    own = [f"results/figures/learned/{name}/{kind}.svg" for name in names for kind in kinds]
+    return [*own, *(["results/figures/learned/sizes.svg"] if len(names) > 1 else [])]
 
 
 def campaign_figures(wildcards):
@@ -250,6 +343,7 @@ def campaign_figures(wildcards):
         *(["results/figures/literature.svg"] if compared else []),
         *(["results/figures/references.svg"] if fock_runs() else []),
         *[f"results/figures/families/{name}.svg" for name in CAMPAIGN.family_sections],
+        *learned_figures(),
     ]
 
 
