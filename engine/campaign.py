@@ -48,6 +48,9 @@ class CampaignConfig:
         "name -> section: materials along one coordinate, compared with established methods",
         default={},
     )
+    learned: list[str] = config.key(
+        "learned Hamiltonians in the report, beside those that methods refer to", default=[]
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Campaign:
     description: str = ""
     contrasts: tuple[Mapping[str, Any], ...] = ()
     family_sections: Mapping[str, config.FamilyConfig] = dataclasses.field(default_factory=dict)
+    learned_listed: tuple[str, ...] = ()
     _known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def check(self) -> None:
@@ -96,9 +100,18 @@ class Campaign:
                     facts.periodic,
                     facts.config.positrons,
                     f"{self.path}, material '{material}', method '{method}', key 'observables'",
+                    nuclei=bool(facts.symbols),
+                    lone_pair=(facts.electrons, facts.config.positrons, len(facts.symbols))
+                    == (1, 1, 0),
                 )
 
         self.families()
+        for name in self.learned_names():
+            self.learned(name)
+
+    def learned_names(self) -> tuple[str, ...]:
+        """Returns the learned Hamiltonians of the report: listed, and those methods refer to."""
+        return models.names_of(self)
 
     def families(self, *analyses: str) -> list[dict[str, Any]]:
         """Returns the families of some analyses (of all) with what the analysis needs of a point.
@@ -238,9 +251,9 @@ class Campaign:
         """Returns what a job of a learned Hamiltonian depends on, canonical.
 
         Args:
-            stage: labels, learn, learned_errors or learned_mean_field.
+            stage: labels, learn, learned_errors, learned_hamiltonian or learned_mean_field.
             name: Of `learned/<name>.yaml`.
-            material: For labels and learned_mean_field.
+            material: For labels, learned_hamiltonian and learned_mean_field.
             twist: Index of a twist, for learned_mean_field.
         """
         base = self.sections("mean_field", material, twist=twist) if twist is not None else None
@@ -381,6 +394,7 @@ class Campaign:
             content["n_cells"] = facts.n_cells
         if options.space == "fock":
             content["space"] = "fock"
+            content["electrons"] = [n - options.integrals.frozen for n in facts.counts]
         names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
         content |= {name: getattr(options, name) for name in names_}
         if stage == "evaluate" and options.space == "real":
@@ -437,7 +451,16 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         )
         for name, section in content.families.items()
     }
-    return Campaign(root, path, content.seed, runs, content.description, contrasts, families)
+    return Campaign(
+        root,
+        path,
+        content.seed,
+        runs,
+        content.description,
+        contrasts,
+        families,
+        tuple(content.learned),
+    )
 
 
 def _contrast(
@@ -498,6 +521,7 @@ def _pseudopotentials(facts: Material) -> dict[str, Any]:
 def _structure_sections(facts: Material) -> dict[str, Any]:
     return {
         **_positrons(facts),
+        **_background(facts),
         **_pseudopotentials(facts),
         "material": facts.name,
         "structure": facts.config.structure,
@@ -506,6 +530,11 @@ def _structure_sections(facts: Material) -> dict[str, Any]:
         "spin": facts.config.spin,
         "folder": str(facts.folder),
     }
+
+
+def _background(facts: Material) -> dict[str, bool]:
+    """Returns the key where it is set: input without it keeps its fingerprint."""
+    return {"neutralising_background": True} if facts.config.neutralising_background else {}
 
 
 def _phase(twist: Twist) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def resolve(campaign: Any, name: str, family: FamilyConfig) -> dict[str, Any]:
     where = f"{campaign.path}, key 'families', family '{name}'"
     space = "fock" if family.analysis == "methods" else None
     structures = {
-        material: campaign.material(material).config.structure
+        material: dataclasses.asdict(campaign.material(material).config.structure)
+        | {"n_cells": campaign.material(material).n_cells}
         for material, methods in campaign.runs.items()
         if any(space in (None, campaign.space(material, method)) for method in methods)
     }

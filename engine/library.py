@@ -16,6 +16,7 @@ from engine.io import document
 from engine.system.electron_gas import occupied, paired
 from engine.system.geometry import Geometry
 from engine.system.material import check_material, counts_of
+from engine.system.particles import positron_spins
 from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
 from engine.system.twists import Twist, enumerate_twists
 from engine.system.vacuum import check_vacuum
@@ -85,6 +86,11 @@ class Material:
         """(N_up, N_down) in the simulation cell."""
         spin = self.config.total_spin
         return (self.electrons + spin) // 2, (self.electrons - spin) // 2
+
+    @property
+    def most_of_one_spin(self) -> int:
+        """Particles of the largest species in the simulation cell."""
+        return max(*self.counts, *positron_spins(self.config.positrons))
 
     @property
     def folder(self) -> Path:

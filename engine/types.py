@@ -202,7 +202,8 @@ class Estimator(NamedTuple):
 
     Attributes:
         init: () -> state, a pytree of arrays; a checkpoint stores it.
-        update: (state, params, walkers (W, n, 3), system, reference, key) -> state.
+        update: (state, params, walkers (W, n, 3), energy (W,), system, reference, key) -> state;
+            the real parts of their local energies, hartree.
         finish: (state, system) -> name -> `engine.io.observables.Observable`; on the host.
     """
 

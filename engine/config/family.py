@@ -22,8 +22,9 @@ class FamilyConfig:
 
     materials: list[str] = key("materials of this campaign, two at least")
     along: str = key(
-        "key of the structure that varies, e.g. spacing_bohr or a_angstrom; not for analysis size, "
-        "which goes along 1/N, the particles of the simulation cell",
+        "key of the structure that varies, e.g. spacing_bohr or a_angstrom, or n_cells, the "
+        "primitive cells of the simulation cell; not for analysis size, which goes along 1/N, the "
+        "particles of the simulation cell",
         default="",
     )
     analysis: str = key(
@@ -75,14 +76,14 @@ def check_corrections(corrections: list[str], where: str) -> None:
 
 
 def resolve_family(
-    name: str, family: FamilyConfig, structures: Mapping[str, Any], where: str
+    name: str, family: FamilyConfig, structures: Mapping[str, Mapping[str, Any]], where: str
 ) -> dict[str, Any]:
     """Returns the section with its name and points (material, x), in the order of x.
 
     Args:
         name: Of the family.
         family: Its section.
-        structures: Material of the campaign -> its structure section.
+        structures: Material of the campaign -> keys of its structure section, and n_cells.
         where: File and key, for error messages.
 
     Raises:
@@ -111,8 +112,7 @@ def resolve_family(
     }
 
 
-def _number(structure: Any, family: FamilyConfig, where: str) -> float:
-    values = dataclasses.asdict(structure)
+def _number(values: Mapping[str, Any], family: FamilyConfig, where: str) -> float:
     numbers = [k for k, v in values.items() if isinstance(v, int | float) and v is not True]
     if family.along not in numbers:
         raise ConfigError(

@@ -14,7 +14,9 @@ from engine.errors import ConfigError
 class LabelsConfig:
     """The geometries a model learns from, made around the structures of materials."""
 
-    materials: list[str] = key("molecules of `materials/` whose surroundings are learned")
+    materials: list[str] = key(
+        "molecules, or crystals, of `materials/` whose surroundings are learned"
+    )
     geometries: int = key("geometries per material", default=700, at_least=3)
     sampling: str = key(
         "independent Gaussian displacements, or a Langevin trajectory on the mean-field forces",
@@ -39,9 +41,26 @@ class LabelsConfig:
     train: int = key("geometries per material to train on", default=500, at_least=1)
     validation: int = key("geometries per material to stop by", default=50, at_least=1)
     seed: int = key("of geometries and of the split", default=0, at_least=0)
+    kmesh: list[int] | None = key(
+        "k-points along each reciprocal vector of a crystal's primitive cell, Gamma among them; "
+        "half of the supercell they make must be longer than model.cutoff_bohr",
+        default=None,
+    )
+    strain: float = key(
+        "standard deviation of the relative change of all lengths of a crystal",
+        default=0.0,
+        at_least=0,
+        below=0.3,
+    )
+    shared_with: str | None = key(
+        "another learned Hamiltonian with equal labels and mean_field, whose sets are used instead "
+        "of new ones",
+        default=None,
+    )
 
     def check(self, where: str) -> None:
-        """Raises ConfigError where no geometry is left for tests, or there is no material."""
+        """Raises ConfigError where no geometry is left for tests, or keys contradict each other."""
+        self._check_crystal(where)
         used = self.train + self.validation
         if used >= self.geometries:
             raise ConfigError(
@@ -55,6 +74,28 @@ class LabelsConfig:
                 f"materials: {self.materials}",
                 where=f"{where}, key 'materials'",
                 expected="at least one material, each once",
+            )
+
+    def _check_crystal(self, where: str) -> None:
+        if self.kmesh is not None and (len(self.kmesh) != 3 or min(self.kmesh) < 1):
+            raise ConfigError(
+                f"a mesh of {self.kmesh} k-points",
+                where=f"{where}, key 'kmesh'",
+                expected="three positive integers",
+            )
+        if self.strain and self.kmesh is None:
+            raise ConfigError(
+                "a strain without a lattice",
+                where=f"{where}, key 'strain'",
+                expected="a crystal, with a kmesh",
+                remedy="delete it",
+            )
+        if self.kmesh is not None and self.sampling == "md":
+            raise ConfigError(
+                "dynamics of a crystal, whose forces are not computed",
+                where=f"{where}, key 'sampling'",
+                expected="perturbed",
+                remedy="delete the key",
             )
 
 
@@ -81,7 +122,12 @@ class LearnedModelConfig:
     )
     product_degree: int = key("largest degree in products of features", default=2, at_least=1)
     guess_input: bool = key("whether the blocks of the initial guess are features", default=True)
-    cutoff_bohr: float = key("reach of messages", default=10.0, unit="bohr", above=0)
+    cutoff_bohr: float = key(
+        "reach of messages, and in a crystal of the predicted blocks of H(R) - H0(R)",
+        default=10.0,
+        unit="bohr",
+        above=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +176,12 @@ class LearnConfig:
     checkpoint_steps: int = key(
         "steps between saved states and validations", default=200, at_least=1
     )
+    train_limit: int | None = key(
+        "geometries per material to train on, for learning curves; all of labels.train when "
+        "left out",
+        default=None,
+        at_least=1,
+    )
     patience: int = key(
         "validations without a better one after which training ends; 0: never",
         default=0,
@@ -151,6 +203,13 @@ class UseConfig:
         default=0.01,
         unit="hartree",
         above=0,
+    )
+    min_gap_ha: float = key(
+        "smallest gap between filled and empty predicted levels of a crystal at which a prediction "
+        "is taken: in a degenerate shell the start decides which one the iteration finds",
+        default=0.02,
+        unit="hartree",
+        at_least=0,
     )
     test_limit: int | None = key(
         "test geometries per molecule whose physics is compared; all when left out",

@@ -230,6 +230,9 @@ class MaterialConfig:
         default=[1, 1, 1],
     )
     charge: int = key("net charge of the simulation cell", default=0, unit="e")
+    neutralising_background: bool = key(
+        "a uniform charge that cancels `charge` in a periodic cell", default=False
+    )
     spin: int = key("N_up - N_down in the simulation cell", default=0)
     positrons: int = key("positrons in the simulation cell", default=0, at_least=0)
     pseudopotentials: dict[str, Any] = key(
@@ -263,6 +266,7 @@ class MaterialConfig:
             return
         plain = {"supercell": ([1, 1, 1], "electrons"), "charge": (0, "electrons")}
         plain |= {"spin": (0, "polarisation"), "positrons": (0, "electrons")}
+        plain |= {"neutralising_background": (False, "electrons")}
         for name, (value, inside) in plain.items():
             if getattr(self, name) != value:
                 raise ConfigError(

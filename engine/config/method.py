@@ -187,15 +187,22 @@ OBSERVABLES = {
     "contact-density": None,
     "density": None,
     "dipole": False,
-    "momentum-distribution": True,
+    "electron-contact": None,
+    "momentum-distribution": None,
+    "nuclear-contact": None,
     "order-parameter": True,
-    "pair-correlation": True,
+    "pair-correlation": None,
     "pair-density": True,
+    "pair-momentum": None,
     "polarisation": True,
     "spin-squared": None,
     "structure-factor": True,
 }
 """Name -> whether it needs a periodic cell (True) or an open one (False)."""
+
+
+ANNIHILATION = frozenset({"contact-density", "pair-momentum"})
+"""Observables of electrons and positrons that meet."""
 
 
 def check_steps(least: int, limit: int, where: str) -> None:
@@ -237,14 +244,45 @@ class EvaluateConfig:
         at_least=1,
     )
 
-    def check_material(self, periodic: bool, positrons: int, where: str) -> None:
-        """Raises ConfigError where an observable does not exist in this kind of matter."""
-        if "contact-density" in self.observables and not positrons:
+    def check_material(
+        self,
+        periodic: bool,
+        positrons: int,
+        where: str,
+        *,
+        nuclei: bool = True,
+        lone_pair: bool = False,
+    ) -> None:
+        """Raises ConfigError where an observable does not exist in this kind of matter.
+
+        Args:
+            periodic: A crystal, or a molecule.
+            positrons: How many there are.
+            where: Campaign, material and method, for error messages.
+            nuclei: Whether there are some.
+            lone_pair: Whether there is nothing but an electron and a positron.
+        """
+        for name in ANNIHILATION.intersection(self.observables):
+            if not positrons:
+                raise ConfigError(
+                    f"observable '{name}' without positrons",
+                    where=where,
+                    expected="a material with positrons beside its electrons",
+                    remedy="delete it from the list, or set positrons in the material",
+                )
+        if not nuclei and "nuclear-contact" in self.observables:
             raise ConfigError(
-                "observable 'contact-density' without positrons",
+                "observable 'nuclear-contact' without nuclei",
                 where=where,
-                expected="a material with positrons beside its electrons",
-                remedy="delete it from the list, or set positrons in the material",
+                expected="a material with atoms",
+                remedy="delete it from the list",
+            )
+        if lone_pair and "pair-momentum" in self.observables:
+            raise ConfigError(
+                "observable 'pair-momentum' of a lone pair at rest, whose momentum is zero",
+                where=where,
+                expected="something else that takes up the momentum",
+                remedy="delete it from the list",
             )
         for name in self.observables:
             if OBSERVABLES[name] is not None and OBSERVABLES[name] != periodic:

@@ -124,6 +124,15 @@ def read(path: str | Path, kind: str) -> Record:
     return Record(data, json.loads(head["attributes"]), str(head["fingerprint"]))
 
 
+def kind(path: str | Path) -> str | None:
+    """Returns what a file is; None where it is missing or unreadable, which `read` explains."""
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs.get("kind"))
+    except OSError:
+        return None
+
+
 def content(path: str | Path) -> str:
     """Returns the checksum a file carries: equal content, equal text."""
     with h5py.File(path, "r") as file:

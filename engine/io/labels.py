@@ -82,8 +82,8 @@ class LabelledSet:
         chosen = self.split == SPLITS.index(name)
         return dataclasses.replace(self, **{a: getattr(self, a)[chosen] for a in ARRAYS})
 
-    def first(self, count: int) -> LabelledSet:
-        """Returns the first geometries, for learning curves."""
+    def first(self, count: int | None) -> LabelledSet:
+        """Returns the first geometries, for learning curves; all with None."""
         return dataclasses.replace(self, **{a: getattr(self, a)[:count] for a in ARRAYS})
 
     @property

@@ -1,4 +1,7 @@
-"""A molecule as the network sees it: atoms, ordered pairs of them, and blocks of matrices."""
+"""Atoms as the network sees them: ordered pairs of them, and blocks of matrices.
+
+Pairs of a crystal include lattice images: see `crystal`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ class Graph(NamedTuple):
         rows: (E,) i.
         columns: (E,) j.
         reverse: (E,) the number of the pair (j, i).
-        vectors: (E, 3) r_j - r_i, bohr.
+        vectors: (E, 3) r_j - r_i, in a crystal r_j + R - r_i, bohr.
+        window: (E,) factor of predicted blocks: 1 in a molecule, 0 beyond the cutoff of a crystal.
     """
 
     species: Array
@@ -28,6 +32,7 @@ class Graph(NamedTuple):
     columns: Array
     reverse: Array
     vectors: Array
+    window: Array
 
 
 class Blocks(NamedTuple):
@@ -66,18 +71,24 @@ def molecule_graph(basis: OrbitalBasis, symbols: Sequence[str], positions: np.nd
         each(columns),
         each(number[columns, rows]),
         vectors,
+        each(np.ones(len(rows))),
     )
 
 
 def to_blocks(basis: OrbitalBasis, symbols: Sequence[str], matrices: np.ndarray) -> Blocks:
     """Returns the blocks of matrices (..., n, n) in PySCF's order, pairs as in the graph."""
-    padded = _padded(basis, symbols, matrices)
-    flat = basis.coupling().reshape(-1, basis.width**2).T
-    lead = padded.shape[:-4]
-    blocks = np.moveaxis(padded, -2, -3).reshape(*lead, len(symbols), len(symbols), -1) @ flat
+    blocks = padded_blocks(basis, symbols, matrices)
     rows, columns = np.nonzero(~np.eye(len(symbols), dtype=bool))
     own = np.arange(len(symbols))
     return Blocks(blocks[..., own, own, :], blocks[..., rows, columns, :])
+
+
+def padded_blocks(basis: OrbitalBasis, symbols: Sequence[str], matrices: np.ndarray) -> np.ndarray:
+    """Returns (..., A, A, coefficients) from matrices (..., n, n) in PySCF's order."""
+    padded = _padded(basis, symbols, matrices)
+    flat = basis.coupling().reshape(-1, basis.width**2).T
+    lead, count = padded.shape[:-4], len(symbols)
+    return np.moveaxis(padded, -2, -3).reshape(*lead, count, count, -1) @ flat
 
 
 def _padded(basis: OrbitalBasis, symbols: Sequence[str], matrices: np.ndarray) -> np.ndarray:
@@ -93,21 +104,34 @@ def padded_vectors(basis: OrbitalBasis, symbols: Sequence[str], columns: np.ndar
     """Returns (..., A width, m) columns over padded orbitals from (..., n, m) in PySCF's order."""
     atoms, places = basis.places(symbols)
     shape = (*columns.shape[:-2], len(symbols) * basis.width, columns.shape[-1])
-    padded = np.zeros(shape)
+    padded = np.zeros(shape, columns.dtype)
     padded[..., atoms * basis.width + places, :] = columns
     return padded
 
 
-def padded_matrix(basis: OrbitalBasis, graph: Graph, blocks: Blocks) -> Array:
-    """Returns the (A width, A width) matrix of one molecule's blocks, over padded orbitals."""
+def padded_matrices(basis: OrbitalBasis, graph: Graph, blocks: Blocks, phases: Array) -> Array:
+    """Returns (K, A width, A width) sums of blocks with phases, over padded orbitals.
+
+    Args:
+        basis: Of the model.
+        graph: One molecule or crystal.
+        blocks: Of a real matrix.
+        phases: (K, E) factors of the pairs: exp(i k.R) in a crystal, ones in a molecule.
+    """
     count, width = len(graph.species), basis.width
     flat = jnp.asarray(basis.coupling().reshape(-1, width**2), blocks.atoms.dtype)
-    whole = jnp.zeros((count, count, width, width), blocks.atoms.dtype)
+    whole = jnp.zeros((len(phases), count, count, width, width), phases.dtype)
     own = jnp.arange(count)
-    whole = whole.at[own, own].set((blocks.atoms @ flat).reshape(-1, width, width))
+    whole = whole.at[:, own, own].set((blocks.atoms @ flat).reshape(-1, width, width))
     pairs = (blocks.pairs @ flat).reshape(-1, width, width)
-    whole = whole.at[graph.rows, graph.columns].set(pairs)
-    return jnp.swapaxes(whole, 1, 2).reshape(count * width, count * width)
+    whole = whole.at[:, graph.rows, graph.columns].add(phases[:, :, None, None] * pairs)
+    return jnp.swapaxes(whole, 2, 3).reshape(len(phases), count * width, count * width)
+
+
+def padded_matrix(basis: OrbitalBasis, graph: Graph, blocks: Blocks) -> Array:
+    """Returns the (A width, A width) matrix of one molecule's blocks, over padded orbitals."""
+    ones = jnp.ones((1, len(graph.rows)), blocks.atoms.dtype)
+    return padded_matrices(basis, graph, blocks, ones)[0]
 
 
 def to_matrix(basis: OrbitalBasis, symbols: Sequence[str], padded: np.ndarray) -> np.ndarray:
@@ -118,7 +142,7 @@ def to_matrix(basis: OrbitalBasis, symbols: Sequence[str], padded: np.ndarray) -
 
 
 def symmetrised(basis: OrbitalBasis, graph: Graph, blocks: Blocks) -> Blocks:
-    """Returns the blocks of (M + M^T) / 2."""
+    """Returns the blocks of (M + M^T) / 2; in a crystal of (H(R) + H(-R)^T) / 2."""
     order, sign = basis.transposition()
     sign = jnp.asarray(sign, blocks.atoms.dtype)
 

@@ -16,7 +16,7 @@ from engine.learned.graph import (
     Blocks,
     Graph,
     molecule_graph,
-    padded_matrix,
+    padded_matrices,
     padded_vectors,
     to_blocks,
 )
@@ -30,20 +30,24 @@ FINE_TUNING = 10.0
 
 
 class Samples(NamedTuple):
-    """Labelled geometries of one molecule, ready for the network; first axis geometries.
+    """Labelled geometries of one molecule or crystal, ready for the network; first axis geometries.
+
+    A molecule has one "k-point" and real matrices.
 
     Attributes:
         graph: Pairs.
         guess: Blocks of H0, hartree.
         correction: Blocks of H - H0, hartree.
-        orbitals: (G, A width, m) true orbitals over padded functions.
-        whitening: (G, A width, n) S^-1/2 over padded functions.
-        occupied: (G,) doubly occupied orbitals.
+        phases: (G, K, E) factors of the pairs at each k-point.
+        orbitals: (G, K, A width, m) true orbitals over padded functions.
+        whitening: (G, K, A width, n) S^-1/2 over padded functions.
+        occupied: (G, K) doubly occupied orbitals.
     """
 
     graph: Graph
     guess: Blocks
     correction: Blocks
+    phases: Any
     orbitals: Any
     whitening: Any
     occupied: Any
@@ -59,34 +63,44 @@ def make_samples(
     occupied: int,
 ) -> Samples:
     """Returns the samples of labelled matrices (G, n, n) in PySCF's order."""
-    values, vectors = np.linalg.eigh(overlap)
-    root = vectors / np.sqrt(values)[:, None, :] @ np.swapaxes(vectors, 1, 2)
-    _, rotated = np.linalg.eigh(root @ fock @ root)
-    single = np.float32
+    graph = molecule_graph(model.basis, symbols, positions)
+    orbitals, whitening = frames_of(model, symbols, fock[:, None], overlap[:, None])
     return Samples(
-        graph=molecule_graph(model.basis, symbols, positions),
+        graph=graph,
         guess=to_blocks(model.basis, symbols, guess),
         correction=to_blocks(model.basis, symbols, fock - guess),
-        orbitals=padded_vectors(model.basis, symbols, root @ rotated).astype(single),
-        whitening=padded_vectors(model.basis, symbols, root).astype(single),
-        occupied=np.full(len(positions), occupied),
+        phases=np.ones((len(positions), 1, graph.rows.shape[-1]), np.float32),
+        orbitals=orbitals,
+        whitening=whitening,
+        occupied=np.full((len(positions), 1), occupied),
     )
 
 
+def frames_of(
+    model: Model, symbols: Sequence[str], fock: np.ndarray, overlap: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns orbitals and S^-1/2 (G, K, A width, n), single precision, of (G, K, n, n)."""
+    values, vectors = np.linalg.eigh(overlap)
+    root = vectors / np.sqrt(values)[..., None, :] @ np.conj(np.swapaxes(vectors, -1, -2))
+    _, rotated = np.linalg.eigh(root @ fock @ root)
+    single = np.complex64 if np.iscomplexobj(fock) else np.float32
+    found = (padded_vectors(model.basis, symbols, x) for x in (root @ rotated, root))
+    orbitals, whitening = (x.astype(single) for x in found)
+    return orbitals, whitening
+
+
 def fit_scales(model: Model, sets: Sequence[Samples]) -> Scales:
-    """Returns the scales of training samples of one or several molecules."""
-    species = [np.asarray(s.graph.species[0]) for s in sets]
-    guess = fit_scale(model.basis, list(zip(species, [s.guess for s in sets], strict=True)))
-    found = [s.correction for s in sets]
-    correction = fit_scale(model.basis, list(zip(species, found, strict=True)))
-    square = sum(float(np.sum(np.square(x))) for b in found for x in b)
+    """Returns the scales of training samples of one or several molecules or crystals."""
+    guess = fit_scale(model.basis, [(s.graph, s.guess) for s in sets])
+    correction = fit_scale(model.basis, [(s.graph, s.correction) for s in sets])
+    square = sum(float(np.sum(np.square(x))) for s in sets for x in s.correction)
     count = sum(len(s.guess.atoms) * _elements(s) for s in sets)
     return Scales(guess, correction, jnp.asarray(np.sqrt(square / count)))
 
 
 def _elements(samples: Samples) -> int:
-    """Returns the number of matrix elements of one geometry."""
-    return int(np.sum(np.any(np.asarray(samples.orbitals[0]) != 0, axis=1))) ** 2
+    """Returns the number of elements of one matrix of one geometry."""
+    return int(np.sum(np.any(np.asarray(samples.orbitals[0, 0]) != 0, axis=1))) ** 2
 
 
 def make_loss(model: Model, options: LearnConfig):
@@ -106,9 +120,9 @@ def make_loss(model: Model, options: LearnConfig):
             "orbital": options.orbital_weight * jnp.where(fine, FINE_TUNING, 1.0),
         }
         loss = sum(weights[name] * part for name, part in parts.items())
-        elements = jnp.sum(jnp.any(sample.orbitals != 0, axis=1)) ** 2
-        mae = sum(jnp.sum(jnp.abs(m)) for m in _elements_of(model, sample.graph, error))
-        return loss, mae / elements
+        matrices = padded_matrices(model.basis, sample.graph, error, sample.phases)
+        mae = jnp.sum(jnp.abs(matrices)) / (len(matrices) * _real(sample))
+        return loss, mae
 
     def loss(params, scales, samples, key, fine):
         keys = jax.random.split(key, len(samples.occupied))
@@ -133,40 +147,51 @@ def predicted_error(
         time = flow.training_time(time_key, model.flow, dtype)
         draft = flow.between(prior(noise_key, graph, dtype), target, time)
     found = endpoint(model, params, graph, known, draft, time)
-    _, spread = scales.correction.of(graph)
-    pieces = zip(found, target, spread, strict=True)
-    return Blocks(*((a - b) * s.astype(dtype) for a, b, s in pieces))
+    mean, spread = (cast(x, dtype) for x in scales.correction.of(graph))
+    atoms, pairs = ((a - b) * s for a, b, s in zip(found, target, spread, strict=True))
+    # Where a window closes, what is left out of the prediction is part of the error.
+    left_out = (1 - graph.window.astype(dtype))[:, None]
+    return Blocks(atoms, pairs - left_out * (found.pairs * spread.pairs + mean.pairs))
 
 
-def _elements_of(model: Model, graph: Graph, blocks: Blocks) -> tuple[Array, Array]:
+def _elements_of(model: Model, blocks: Blocks) -> tuple[Array, Array]:
     """Returns the matrix elements of the blocks, over padded orbitals."""
-    del graph
     flat = model.basis.coupling().reshape(-1, model.basis.width**2)
     return tuple(x @ jnp.asarray(flat, x.dtype) for x in blocks)
+
+
+def _real(sample: Samples) -> Array:
+    """Returns the number of elements of one matrix, without padding."""
+    return jnp.sum(jnp.any(sample.orbitals[0] != 0, axis=1)) ** 2
 
 
 def _errors(
     model: Model, options: LearnConfig, sample: Samples, error: Blocks, unit_ha: Array
 ) -> dict[str, Array]:
     """Returns the mean of |x| + x^2, x in units of the correction, of each kind of element."""
-    dtype = error.atoms.dtype
-    unit = unit_ha.astype(dtype)
-    real = jnp.sum(jnp.any(sample.orbitals != 0, axis=1)) ** 2
-    parts = _elements_of(model, sample.graph, error)
-    found = {"element": sum(jnp.sum(_size(m / unit)) for m in parts) / real}
+    unit = unit_ha.astype(error.atoms.dtype)
+    parts = _elements_of(model, error)
+    found = {"element": sum(jnp.sum(_size(m / unit)) for m in parts) / _real(sample)}
     if not options.orbital_weight and not options.whitened_weight:
         return found
-    matrix = padded_matrix(model.basis, sample.graph, error) / unit
+    matrices = padded_matrices(model.basis, sample.graph, error, sample.phases) / unit
     if options.whitened_weight:
-        white = sample.whitening.T @ matrix @ sample.whitening
+        white = _between(sample.whitening, matrices)
         found["whitened"] = jnp.mean(_size(white))
     if options.orbital_weight:
-        between = sample.orbitals.T @ matrix @ sample.orbitals
-        empty = jnp.arange(len(between)) >= sample.occupied
-        weight = jnp.where(empty[:, None] & empty, VIRTUAL_WEIGHT, 1.0).astype(dtype)
+        between = _between(sample.orbitals, matrices)
+        empty = jnp.arange(between.shape[-1]) >= sample.occupied[:, None]
+        both = empty[:, :, None] & empty[:, None, :]
+        weight = jnp.where(both, VIRTUAL_WEIGHT, 1.0).astype(unit.dtype)
         found["orbital"] = jnp.sum(weight * _size(between)) / jnp.sum(weight)
     return found
 
 
+def _between(vectors: Array, matrices: Array) -> Array:
+    """Returns V^H M V at every k-point."""
+    return jnp.conj(jnp.swapaxes(vectors, -1, -2)) @ matrices @ vectors
+
+
 def _size(x: Array) -> Array:
-    return jnp.abs(x) + x * x
+    absolute = jnp.abs(x)
+    return absolute + absolute * absolute

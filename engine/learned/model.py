@@ -122,7 +122,8 @@ def correction(
         found = flow.integrate(expected, prior, graph, key, model.flow, dtype)
     else:
         found = expected(None, jnp.zeros((), dtype))
-    return scales.correction.undo(graph, found)
+    atoms, pairs = scales.correction.undo(graph, found)
+    return Blocks(atoms, pairs * graph.window[:, None])
 
 
 def cast(blocks: Blocks, dtype: Any) -> Blocks:

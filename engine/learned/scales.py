@@ -75,23 +75,26 @@ class Scales:
     unit_ha: Array
 
 
-def fit_scale(basis: OrbitalBasis, sets: list[tuple[np.ndarray, Blocks]]) -> Scale:
-    """Returns the scale of blocks of several molecules.
+def fit_scale(basis: OrbitalBasis, sets: list[tuple[Graph, Blocks]]) -> Scale:
+    """Returns the scale of blocks of several molecules or crystals.
 
     Args:
         basis: Of the model.
-        sets: Per molecule its species (A,) and blocks with a leading axis of geometries.
+        sets: Per molecule its graph and blocks, both with a leading axis of geometries.
     """
     e, path = len(basis.shells), basis.path_of_coefficient()
     scalar = path < basis.paths()[0, 0]
     atoms = {(z,): [] for z in range(e)}
     pairs = {(y, z): [] for y in range(e) for z in range(e)}
-    for species, blocks in sets:
-        rows, columns = np.nonzero(~np.eye(len(species), dtype=bool))
+    for graph, blocks in sets:
+        species, rows, columns = (
+            np.asarray(x[0]) for x in (graph.species, graph.rows, graph.columns)
+        )
         for a, z in enumerate(species):
             atoms[(int(z),)].append(blocks.atoms[:, a])
         for p, yz in enumerate(zip(species[rows], species[columns], strict=True)):
-            pairs[tuple(map(int, yz))].append(blocks.pairs[:, p])
+            inside = np.asarray(graph.window[:, p]) > 0
+            pairs[tuple(map(int, yz))].append(blocks.pairs[inside, p])
     own = basis.path_mask()
     parts = []
     for found, shape in ((atoms, (e,)), (pairs, (e, e))):

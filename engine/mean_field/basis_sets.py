@@ -67,30 +67,30 @@ def basis_size(name: str, symbols: Sequence[str]) -> int:
     return total
 
 
-def check_room(
+def check_orbitals(
     options: MeanFieldConfig, symbols: Sequence[str], n_cells: int, most: int, where: str
 ) -> None:
-    """Refuses more electrons of one spin than there are orbitals.
+    """Refuses more particles of one spin than there are orbitals.
 
     Args:
         options: The `mean_field` section.
-        symbols: Atoms of the primitive cell.
+        symbols: Elements of the primitive cell.
         n_cells: Primitive cells in the simulation cell.
-        most: Electrons of the more frequent spin in the simulation cell.
-        where: The section, for error messages.
+        most: Particles of the largest species in the simulation cell.
+        where: File and section, for error messages.
 
     Raises:
-        ConfigError: Gives both numbers.
+        ConfigError: The basis is too small.
     """
     if options.method in WITHOUT_BASIS:
         return
     size = n_cells * basis_size(options.basis, symbols)
     if most > size:
         raise ConfigError(
-            f"{most} electrons of one spin in {size} orbitals of basis {options.basis}",
+            f"{most} particles of one spin in {size} orbitals of basis '{options.basis}'",
             where=f"{where}, key 'basis'",
-            expected=f"a basis with at least {most} functions in the simulation cell",
-            remedy="choose a larger basis, or a smaller spin or negative charge",
+            expected="at least as many orbitals as particles of one spin",
+            remedy="choose a larger basis, or fewer particles of this spin",
         )
 
 

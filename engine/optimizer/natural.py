@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from engine import devices
 from engine.config import OptimizerConfig
 from engine.types import Optimizer, Wavefunction
 
@@ -61,8 +62,9 @@ def log_derivatives(
 ) -> list[Array]:
     """Returns, per parameter, (W or 2 W, size) centred derivatives of log (and arg) over sqrt(W).
 
-    The barrier keeps the products that follow matrix products: XLA on CPUs would else fuse the
-    centring into them.
+    On several devices each has all rows of its share of the parameters: no device holds all of
+    them, and the products that follow need one sum over devices. The barrier keeps those products
+    matrix products: XLA on CPUs would else fuse the centring into them.
     """
 
     def one(walker):
@@ -77,7 +79,8 @@ def log_derivatives(
         return jnp.moveaxis(centred.reshape(*leaf.shape[:2], -1), 1, 0)
 
     blocks = [block(leaf) for leaf in jax.tree.leaves(jax.vmap(one)(walkers))]
-    return jax.lax.optimization_barrier([b.reshape(-1, b.shape[-1]) for b in blocks])
+    rows = devices.columns([b.reshape(-1, b.shape[-1]) for b in blocks])
+    return jax.lax.optimization_barrier(rows)
 
 
 def solve(rows: list[Array], residual: Array, damping: float) -> Array:

@@ -1,4 +1,4 @@
-"""Stage `labels`: geometries around a molecule and their mean-field matrices.
+"""Stage `labels`: geometries around a molecule or crystal and their mean-field matrices.
 
 Every geometry is a file of its own in the `state` folder until all are there: a killed job goes
 on with the next one.
@@ -20,12 +20,15 @@ from engine.config.learned import LabelsConfig
 from engine.errors import ConfigError, DataError, Interrupted
 from engine.io import hdf5
 from engine.io.checkpoint import locked
-from engine.io.labels import LabelledSet, write_labels
+from engine.io.crystal_labels import CrystalSet
+from engine.io.labels import LabelledSet, read_labels, write_labels
 from engine.io.system import SystemFile, read_system
 from engine.mean_field import pyscf_labels
 from engine.mean_field.pyscf_labels import Label
 from engine.stage import runtime
+from engine.stage.crystal_labels import crystal_job
 from engine.stage.deadline import Deadline
+from engine.stage.label_job import Job, stacked
 from engine.stage.sampling import Frame, trajectory
 from engine.system.geometry import Geometry
 
@@ -37,96 +40,110 @@ PIECE = "label"
 
 def labels(
     sections: Mapping[str, Any], *, system: Path, labels: Path, state_dir: Path
-) -> LabelledSet:
-    """Makes the labelled set of one molecule and writes it.
+) -> LabelledSet | CrystalSet:
+    """Makes the labelled set of one molecule or crystal and writes it.
 
     Args:
-        sections: "material", "mean_field", "labels" and "charge".
+        sections: "material", "mean_field", "labels" and "charge"; of a crystal "pseudopotentials".
         system: Input system.h5 of the material.
-        labels: Output, kind "labels".
+        labels: Output, kind "labels" or "crystal_labels".
         state_dir: Scratch: one file per finished geometry.
 
     Raises:
-        ConfigError: The material is no closed-shell molecule of electrons.
+        ConfigError: The material has no closed shell of electrons, or is a crystal without mesh.
         Interrupted: A stop signal; finished geometries are kept.
     """
     runtime.configure()
     file = read_system(system)
     _check(file, sections["material"])
-    options = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
     data = parse(LabelsConfig, sections["labels"], where="labels")
+    job = crystal_job if file.primitive.periodic else molecule_job
+    found = job(file.primitive, sections, data)
     mark = fingerprint({"engine": __version__, **_relevant(sections)}, [file.fingerprint])
     with locked(state_dir):
-        frames = list(_all(file.primitive, sections, options, data, state_dir, mark))
-    found = _gathered(file.primitive, sections, options, data, frames)
-    write_labels(labels, found, mark)
-    log.info("%s: %d geometries", sections["material"], len(frames))
-    return found
+        pieces = list(_all(found, sections["material"], data.geometries, state_dir, mark))
+    facts = _facts(sections, data)
+    found.write(labels, pieces, _split(data), facts, mark)
+    log.info("%s: %d geometries", sections["material"], len(pieces))
+    return found.read(labels)
 
 
 def _relevant(sections: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a single geometry depends on: more of them, or another split, keep it."""
     kept = {k: v for k, v in sections["labels"].items()}
-    for name in ("materials", "geometries", "train", "validation"):
-        kept.pop(name)
+    for name in ("materials", "geometries", "train", "validation", "shared_with"):
+        kept.pop(name, None)
     return {**sections, "labels": kept}
 
 
 def _check(file: SystemFile, material: str) -> None:
     counts = {species.name: species.count for species in file.system.species}
-    periodic = file.primitive.periodic
-    if periodic or counts.get("up", 0) != counts.get("down", 0) or len(counts) > 2:
+    if counts.get("up", 0) != counts.get("down", 0) or len(counts) > 2:
         raise ConfigError(
-            f"'{material}' is {'a crystal' if periodic else 'no closed shell of electrons'}",
+            f"'{material}' has no closed shell of electrons",
             where="labels, key 'materials'",
-            expected="a molecule with spin 0 and without positrons",
+            expected="a material with spin 0 and without positrons",
             remedy="delete it from the list",
         )
 
 
-def _all(
-    geometry: Geometry,
-    sections: Mapping[str, Any],
-    options: MeanFieldConfig,
-    data: LabelsConfig,
-    folder: Path,
-    mark: str,
-) -> Iterator[tuple[Frame, Label]]:
-    """Yields every geometry with its label; those on disk are read."""
+def molecule_job(geometry: Geometry, sections: Mapping[str, Any], data: LabelsConfig) -> Job:
+    """Returns how molecules are labelled."""
+    options = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
+    charge = sections["charge"]
 
     def solve(positions: np.ndarray) -> Label:
         moved = dataclasses.replace(geometry, positions=positions)
-        return pyscf_labels.label(moved, sections["charge"], options, data.guess)
+        return pyscf_labels.label(moved, charge, options, data.guess)
+
+    def write(path: Path, pieces: list, split: np.ndarray, facts: dict, mark: str) -> None:
+        labelled = LabelledSet(
+            symbols=geometry.symbols,
+            shells=pyscf_labels.shells_of(geometry, charge, options),
+            charge=charge,
+            positions=np.stack([frame.positions for frame, _ in pieces]),
+            split=split,
+            facts=facts,
+            **stacked(Label, pieces),
+        )
+        write_labels(path, labelled, mark)
 
     frames = trajectory(geometry, pyscf_labels.masses(geometry), data, solve)
+    return Job(Label, frames, write, read_labels)
+
+
+def _all(
+    job: Job, material: str, count: int, folder: Path, mark: str
+) -> Iterator[tuple[Frame, Any]]:
+    """Yields every geometry with its label; those on disk are read."""
     deadline, last = Deadline(), None
     with runtime.stop_requests() as stop:
-        for number in range(data.geometries):
+        for number in range(count):
             path = folder / f"geometry-{number:06d}.h5"
-            found = _read(path, mark)
+            found = _read(path, job.label, mark)
             if found is None:
                 clock = runtime.Clock()
-                found = frames(number, last)
+                found = job.frames(number, last)
                 _write(path, *found, mark)
                 if stop() or deadline.near(2 * clock.lap(), 0):
                     raise Interrupted(
-                        f"stopped after geometry {number + 1} of {data.geometries}",
-                        where=f"labels {sections['material']}",
+                        f"stopped after geometry {number + 1} of {count}",
+                        where=f"labels {material}",
                         remedy="start it again: it resumes there",
                     )
-                if number % max(data.geometries // 10, 1) == 0:
-                    log.info("geometry %d of %d", number + 1, data.geometries)
+                if number % max(count // 10, 1) == 0:
+                    log.info("geometry %d of %d", number + 1, count)
             last = found[0]
             yield found
 
 
-def _write(path: Path, frame: Frame, label: Label, mark: str) -> None:
+def _write(path: Path, frame: Frame, label: Any, mark: str) -> None:
     arrays = {f"frame/{k}": v for k, v in frame._asdict().items()}
     arrays |= {f"label/{k}": v for k, v in dataclasses.asdict(label).items()}
     hdf5.write(path, PIECE, arrays, fingerprint=mark)
 
 
-def _read(path: Path, mark: str) -> tuple[Frame, Label] | None:
+def _read(path: Path, kind: type, mark: str) -> tuple[Frame, Any] | None:
     """Returns a finished geometry; None where it is missing, damaged or of other settings."""
     if not path.exists():
         return None
@@ -138,42 +155,29 @@ def _read(path: Path, mark: str) -> tuple[Frame, Label] | None:
     if record.fingerprint != mark:
         log.warning("%s belongs to other settings or another molecule: computed again", path)
         return None
-    names = [f.name for f in dataclasses.fields(Label)]
+    names = [f.name for f in dataclasses.fields(kind)]
     return (
         Frame(*(record.data[f"frame/{name}"] for name in Frame._fields)),
-        Label(**{name: record.data[f"label/{name}"] for name in names}),
+        kind(**{name: record.data[f"label/{name}"] for name in names}),
     )
 
 
-def _gathered(
-    geometry: Geometry,
-    sections: Mapping[str, Any],
-    options: MeanFieldConfig,
-    data: LabelsConfig,
-    pieces: list[tuple[Frame, Label]],
-) -> LabelledSet:
-    stacked = {
-        f.name: np.stack([np.asarray(getattr(label, f.name)) for _, label in pieces])
-        for f in dataclasses.fields(Label)
-    }
+def _split(data: LabelsConfig) -> np.ndarray:
+    """Returns (G,) 0 train, 1 validation, 2 test, by the seed."""
     order = np.random.default_rng([data.seed, 1]).permutation(data.geometries)
     split = np.full(data.geometries, 2)
     split[order[: data.train]] = 0
     split[order[data.train : data.train + data.validation]] = 1
-    facts = {
+    return split
+
+
+def _facts(sections: Mapping[str, Any], data: LabelsConfig) -> dict[str, Any]:
+    return {
         "material": sections["material"],
         "mean_field": dict(sections["mean_field"]),
+        "pseudopotentials": dict(sections.get("pseudopotentials", {})),
         "guess": data.guess,
         "pyscf_version": pyscf_labels.VERSION,
         "engine_version": __version__,
         "commit": runtime.commit(),
     }
-    return LabelledSet(
-        symbols=geometry.symbols,
-        shells=pyscf_labels.shells_of(geometry, sections["charge"], options),
-        charge=sections["charge"],
-        positions=np.stack([frame.positions for frame, _ in pieces]),
-        split=split,
-        facts=facts,
-        **stacked,
-    )

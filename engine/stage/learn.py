@@ -15,10 +15,11 @@ from engine import __version__, keys
 from engine.config import fingerprint, parse
 from engine.config.learned import FlowConfig, LearnConfig, LearnedModelConfig
 from engine.io import hdf5
-from engine.io.labels import LabelledSet, read_labels
+from engine.io.crystal_labels import CrystalSet
 from engine.io.learned import write_learned
 from engine.io.trace import write_trace
 from engine.learned.graph import Blocks
+from engine.learned.lattice import reach
 from engine.learned.loss import Samples, fit_scales
 from engine.learned.model import Model, Trained, init, make_model
 from engine.learned.novelty import novelty
@@ -27,7 +28,7 @@ from engine.learned.training import Training, draw, make_training
 from engine.stage import loop, runtime
 from engine.stage.checks import check_finite
 from engine.stage.job import run_facts
-from engine.stage.learned_model import as_file, basis_of, samples_of
+from engine.stage.learned_model import Labels, as_file, basis_of, read_any, samples_of
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ def learn(
     """
     runtime.configure()
     options = parse(LearnConfig, sections["learn"], where="learn")
-    sets = [read_labels(path) for path in labels]
+    sets = [read_any(path) for path in labels]
     network = _model(sections, sets)
-    training_sets = [samples_of(network, s.part("train")) for s in sets]
+    known = [s.part("train").first(options.train_limit) for s in sets]
+    training_sets = [samples_of(network, s) for s in known]
     validation_sets = [samples_of(network, s.part("validation")) for s in sets]
     scales = fit_scales(network, training_sets)
     training = make_training(network, options)
@@ -76,7 +78,7 @@ def learn(
     params = init(network, keys.stream(key, "params"))
     log.info("%d parameters", sum(x.size for x in jax.tree.leaves(params)))
     state, columns = loop.run(plan, training.init(params))
-    facts = _facts(sections, sets, state, columns, scales, training_sets)
+    facts = _facts(sections, known, state, columns, scales, training_sets)
     trained = Trained(network, state.best, scales, facts)
     write_trace(trace, columns, fingerprint=mark, attributes=run_facts(state_dir))
     write_learned(model, as_file(trained), mark)
@@ -84,7 +86,7 @@ def learn(
     return trained
 
 
-def _model(sections: dict[str, Any], sets: Sequence[LabelledSet]) -> Model:
+def _model(sections: dict[str, Any], sets: Sequence[Labels]) -> Model:
     return make_model(
         basis_of(sets),
         parse(LearnedModelConfig, sections["model"], where="model"),
@@ -122,9 +124,14 @@ def exhausted(columns: dict[str, np.ndarray], options: LearnConfig) -> bool:
     return len(errors) - 1 - int(np.argmin(errors)) >= options.patience
 
 
+def _reach(labels: CrystalSet) -> float:
+    """Returns half of the shortest supercell vector of a set's meshes, bohr."""
+    return min(reach(lattice, labels.mesh) for lattice in labels.lattice)
+
+
 def _facts(
     sections: dict[str, Any],
-    sets: Sequence[LabelledSet],
+    sets: Sequence[Labels],
     state: Any,
     columns: dict[str, np.ndarray],
     scales: Scales,
@@ -142,8 +149,11 @@ def _facts(
         "model": sections["model"],
         "flow": sections["flow"],
         "learn": sections["learn"],
+        "pseudopotentials": dict(sets[0].facts.get("pseudopotentials", {})),
+        "reach_bohr": min((_reach(s) for s in sets if isinstance(s, CrystalSet)), default=0.0),
+        "mesh": [list(map(int, s.mesh)) if isinstance(s, CrystalSet) else None for s in sets],
         "molecules": [s.facts["material"] for s in sets],
-        "geometries": [int(np.sum(s.split == 0)) for s in sets],
+        "geometries": [len(s.split) for s in sets],
         "parameters": int(sum(x.size for x in jax.tree.leaves(state.best))),
         "steps": len(columns["loss"]),
         "validation_ha": float(state.best_ha),

@@ -25,7 +25,8 @@ from engine.io.system import SystemFile, read_system
 from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_labels, pyscf_predicted, pyscf_solver
 from engine.stage import runtime
-from engine.stage.learned_model import load, novelty_of
+from engine.stage.crystal_mean_field import crystal_mean_field
+from engine.stage.learned_model import check_shells, load, novelty_of
 
 log = logging.getLogger(__name__)
 
@@ -34,23 +35,32 @@ SAME = ("method", "functional", "basis")
 
 
 def learned_mean_field(
-    sections: Mapping[str, Any], *, system: Path, model: Path, mean_field: Path
+    sections: Mapping[str, Any],
+    *,
+    system: Path,
+    model: Path,
+    mean_field: Path,
+    hamiltonian: Path | None = None,
 ) -> MeanField:
-    """Predicts the Hamiltonian of a molecule and writes its mean field.
+    """Predicts the Hamiltonian of a molecule, or takes that of a crystal; writes the mean field.
 
     Args:
         sections: Those of the ordinary mean field, "learned" (name) and "use".
         system: Input system.h5.
         model: Input, kind "learned_hamiltonian".
         mean_field: Output, kind "mean_field".
+        hamiltonian: Input of a crystal, kind "lattice_hamiltonian".
 
     Raises:
         DataError: The model is of another schema, basis, functional, or without an element.
     """
     runtime.configure()
+    file = read_system(system)
+    if hamiltonian is not None:
+        return crystal_mean_field(sections, file, hamiltonian=hamiltonian, mean_field=mean_field)
     options = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
     use = parse(UseConfig, sections["use"], where="use")
-    file, trained = read_system(system), load(model)
+    trained = load(model)
     check_model(trained, file, sections, options, model)
     start = accepted(trained, file, sections["charge"], options, use)
     result = _solved(file, sections, options, use, start)
@@ -80,17 +90,9 @@ def check_model(
                 expected=f"{name} '{getattr(options, name)}' as in the material's mean_field",
                 remedy="train a model for this mean field, or use reference: scf",
             )
-    known = dict(trained.model.basis.shells)
     trained.model.basis.species(file.primitive.symbols)
     own = pyscf_labels.shells_of(file.primitive, sections["charge"], options)
-    for symbol, shells in own.items():
-        if tuple(shells) != known[symbol]:
-            raise DataError(
-                f"shells {tuple(shells)} of {symbol}, and the model has {known[symbol]}",
-                where=str(path),
-                expected="the basis set the model was trained with",
-                remedy="train it again with this version of PySCF",
-            )
+    check_shells(trained, own, path)
 
 
 def accepted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,18 @@ import numpy as np
 from engine.config import parse
 from engine.config.learned import FlowConfig, LearnedModelConfig
 from engine.errors import DataError
+from engine.io import hdf5
 from engine.io.checkpoint import flatten, unflatten
-from engine.io.labels import LabelledSet
+from engine.io.crystal_labels import CrystalSet, read_crystal_labels
+from engine.io.labels import LabelledSet, read_labels
 from engine.io.learned import LearnedFile, read_learned
+from engine.learned.crystal import (
+    check_reach,
+    crystal_blocks,
+    crystal_graph,
+    make_crystal_samples,
+    pairs_of,
+)
 from engine.learned.graph import molecule_graph, to_blocks
 from engine.learned.loss import Samples, make_samples
 from engine.learned.model import Model, Trained, make_model
@@ -23,9 +32,25 @@ from engine.learned.novelty import novelty
 from engine.learned.orbitals import OrbitalBasis
 from engine.learned.scales import Scale, Scales
 
+Labels = LabelledSet | CrystalSet
+"""What a model is trained on."""
 
-def samples_of(model: Model, labels: LabelledSet) -> Samples:
-    """Returns a labelled set as the network sees it."""
+
+def read_any(path: str | Path) -> Labels:
+    """Reads the labelled set of a molecule or of a crystal."""
+    if hdf5.kind(path) == "crystal_labels":
+        return read_crystal_labels(path)
+    return read_labels(path)
+
+
+def samples_of(model: Model, labels: Labels) -> Samples:
+    """Returns a labelled set as the network sees it.
+
+    Raises:
+        ConfigError: The mesh of a crystal is too small for the cutoff of the model.
+    """
+    if isinstance(labels, CrystalSet):
+        return crystal_samples(model, labels)
     return make_samples(
         model,
         labels.symbols,
@@ -37,7 +62,26 @@ def samples_of(model: Model, labels: LabelledSet) -> Samples:
     )
 
 
-def basis_of(sets: Sequence[LabelledSet]) -> OrbitalBasis:
+def crystal_samples(model: Model, labels: CrystalSet) -> Samples:
+    """Returns a labelled set of a crystal as the network sees it."""
+    smallest = labels.lattice[np.argmin(np.abs(np.linalg.det(labels.lattice)))]
+    where = f"labels of {labels.facts['material']}"
+    check_reach(smallest, labels.mesh, model.options.cutoff_bohr, where)
+    return make_crystal_samples(
+        model,
+        labels.symbols,
+        labels.lattice,
+        labels.positions,
+        labels.kpoints,
+        labels.mesh,
+        labels.fock,
+        labels.overlap,
+        labels.guess,
+        labels.occupied,
+    )
+
+
+def basis_of(sets: Sequence[Labels]) -> OrbitalBasis:
     """Returns the orbitals of all elements of some labelled sets.
 
     Raises:
@@ -98,3 +142,33 @@ def novelty_of(trained: Trained, symbols: Sequence[str], positions: Any, guess: 
     graph = molecule_graph(basis, symbols, positions)
     found = novelty(trained.scales, graph, to_blocks(basis, symbols, guess))
     return found / trained.facts["novelty_reference"]
+
+
+def crystal_novelty(
+    trained: Trained,
+    symbols: Sequence[str],
+    lattice: np.ndarray,
+    positions: np.ndarray,
+    mesh: np.ndarray,
+    guess: np.ndarray,
+) -> float:
+    """Returns the same of a crystal; `guess` is H0(R), one per class of the mesh."""
+    basis, cutoff = trained.model.basis, trained.model.options.cutoff_bohr
+    pairs = pairs_of(lattice, positions, cutoff)
+    graph = crystal_graph(basis, symbols, lattice, positions, pairs, cutoff)
+    inside = np.linalg.norm(graph.vectors, axis=-1) < cutoff
+    blocks = crystal_blocks(basis, symbols, guess, mesh, pairs, inside)
+    return novelty(trained.scales, graph, blocks) / trained.facts["novelty_reference"]
+
+
+def check_shells(trained: Trained, own: Mapping[str, Sequence[int]], path: Path) -> None:
+    """Refuses elements whose shells are not those of the model."""
+    known = dict(trained.model.basis.shells)
+    for symbol, shells in own.items():
+        if tuple(shells) != known[symbol]:
+            raise DataError(
+                f"shells {tuple(shells)} of {symbol}, and the model has {known[symbol]}",
+                where=str(path),
+                expected="the basis set the model was trained with",
+                remedy="train it again with this version of PySCF",
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -70,9 +71,18 @@ def displaced(
     width = hydrogen_angstrom / BOHR_ANGSTROM * np.sqrt(PROTON / masses)[:, None]
     while True:
         moved = geometry.positions + width * rng.normal(size=geometry.positions.shape)
-        distance = np.linalg.norm(moved[:, None] - moved[None], axis=-1)
-        if np.all(distance[np.triu_indices(len(moved), 1)] > CROWDED_BOHR):
+        if closest(moved, geometry.lattice) > CROWDED_BOHR:
             return moved
+
+
+def closest(positions: np.ndarray, lattice: np.ndarray | None) -> float:
+    """Returns the smallest distance of two atoms, in a crystal also of their nearest images."""
+    apart = positions[:, None] - positions[None]
+    cells = np.zeros((1, 3))
+    if lattice is not None:
+        cells = np.array(list(itertools.product((-1, 0, 1), repeat=3))) @ lattice
+    distance = np.linalg.norm(apart + cells[:, None, None], axis=-1)
+    return float(distance[distance > 0].min(initial=np.inf))
 
 
 PROTON = 1837.36

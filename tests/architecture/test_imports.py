@@ -135,7 +135,7 @@ def test_the_workflow_rules_import_the_campaign_the_cluster_and_the_check_of_the
         "from engine.cluster.site import WHERE, read_site",
         "from engine.cluster.slurm import check_site, settle",
         "from engine.errors import PsilatticeError",
-        "from engine.mean_field.basis_sets import basis_size, check_options, check_room",
+        "from engine.mean_field.basis_sets import basis_size, check_options, check_orbitals",
     ]
 
 

@@ -37,8 +37,8 @@ TINY = LearnedModelConfig(
 def scales_of(basis, symbols, rng):
     size = sum(2 * l + 1 for s in symbols for l in dict(basis.shells)[s])
     matrices = np.stack([symmetric(rng, size) for _ in range(6)])
-    species = basis.species(symbols)
-    fitted = fit_scale(basis, [(species, to_blocks(basis, symbols, matrices))])
+    graph = molecule_graph(basis, symbols, np.zeros((6, len(symbols), 3)))
+    fitted = fit_scale(basis, [(graph, to_blocks(basis, symbols, matrices))])
     return Scales(fitted, fitted, jnp.asarray(1.0)), matrices[0]
 
 

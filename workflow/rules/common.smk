@@ -21,7 +21,7 @@ CAMPAIGN_FILE = config.get("campaign", "campaign.yaml")
 def check_mean_fields():
     """Asks PySCF for the basis sets and functionals of all materials, and for their sizes."""
     # A second; not for every job.
-    from engine.mean_field.basis_sets import basis_size, check_options, check_room
+    from engine.mean_field.basis_sets import basis_size, check_options, check_orbitals
 
     for facts in map(CAMPAIGN.material, CAMPAIGN.runs):
         check_options(
@@ -30,11 +30,11 @@ def check_mean_fields():
             f"{facts.path}, key 'mean_field'",
             facts.config.pseudopotentials,
         )
-        check_room(
+        check_orbitals(
             facts.config.mean_field,
             facts.symbols,
             facts.n_cells,
-            max(facts.counts),
+            facts.most_of_one_spin,
             f"{facts.path}, key 'mean_field'",
         )
         if any(CAMPAIGN.space(facts.name, m) == "fock" for m in CAMPAIGN.runs[facts.name]):
@@ -142,12 +142,20 @@ def mean_field_file(wildcards):
 
 
 def label_files(wildcards):
-    """Returns the labelled sets of a learned Hamiltonian."""
+    """Returns the labelled sets of a learned Hamiltonian, its own or those it shares."""
+    labels = CAMPAIGN.learned(wildcards.model).labels
     return expand(
         "results/learned/{model}/labels/{material}.h5",
-        model=wildcards.model,
-        material=CAMPAIGN.learned(wildcards.model).labels.materials,
+        model=labels.shared_with or wildcards.model,
+        material=labels.materials,
     )
+
+
+def hamiltonian_file(wildcards):
+    """Returns H(R) of a crystal, from which the mean fields of all its twists start."""
+    if not CAMPAIGN.material(wildcards.material).periodic:
+        return []
+    return f"results/{wildcards.material}/mean_field/learned-{wildcards.model}/hamiltonian.h5"
 
 
 def electrons_file(wildcards):
@@ -265,6 +273,28 @@ def reference_tables(wildcards):
     return ["results/tables/references.csv"] if fock_runs() else []
 
 
+def of_every_model(name):
+    """Returns the function that gives one file of every learned Hamiltonian of the campaign."""
+
+    def resolve(wildcards):
+        return [f"results/learned/{model}/{name}" for model in CAMPAIGN.learned_names()]
+
+    return resolve
+
+
+def learned_table(wildcards):
+    """Returns the cards of learned Hamiltonians, where the campaign has some."""
+    return ["results/tables/learned.csv"] if CAMPAIGN.learned_names() else []
+
+
+def learned_figures():
+    """Returns the figures of learned Hamiltonians."""
+    names = CAMPAIGN.learned_names()
+    kinds = ("learning", "parity")
+    own = [f"results/figures/learned/{name}/{kind}.svg" for name in names for kind in kinds]
+    return [*own, *(["results/figures/learned/sizes.svg"] if len(names) > 1 else [])]
+
+
 def campaign_figures(wildcards):
     """Returns every figure of the campaign."""
     compared = any(CAMPAIGN.material(m).config.literature for m in CAMPAIGN.runs)
@@ -273,6 +303,7 @@ def campaign_figures(wildcards):
         *(["results/figures/literature.svg"] if compared else []),
         *(["results/figures/references.svg"] if fock_runs() else []),
         *[f"results/figures/families/{name}.svg" for name in CAMPAIGN.family_sections],
+        *learned_figures(),
     ]
 
 

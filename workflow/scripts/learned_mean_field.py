@@ -1,4 +1,4 @@
-"""Rule learned_mean_field: system.h5 and a model -> the mean field of a molecule."""
+"""Rule learned_mean_field: system.h5 and a model -> the mean field of a molecule or crystal."""
 
 from _start import start
 
@@ -11,4 +11,5 @@ learned_mean_field(
     system=snakemake.input.system,
     model=snakemake.input.model,
     mean_field=snakemake.output.mean_field,
+    hamiltonian=snakemake.input.hamiltonian or None,
 )

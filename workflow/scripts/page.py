@@ -26,12 +26,21 @@ CAPTIONS = {
     "published value has an uncertainty that can be seen.",
     "references": "Distance of each method to the exact energy of the same integrals (FCI, else "
     "DMRG), linear up to 0.1 mHa and logarithmic beyond. Coupled cluster may lie below.",
+    "learning": "Training of a learned Hamiltonian: error of matrix elements on the batches, and "
+    "on the validation set with averaged parameters, of which the best are kept.",
+    "parity": "Predicted against true on geometries that were not trained on. Above: elements of "
+    "the correction to the initial guess. Below: errors of the filled levels and the lowest empty "
+    "one of a molecule.",
+    "sizes": "Error on test geometries over the size of the training set and of the network; lines "
+    "join models that differ in nothing else.",
     "family": "Energies along a family of materials: beside established methods, with the distance "
     "to the exact energy below; extrapolated in 1/N; fitted with an equation of state; or, of an "
     "electron gas, relative to plane waves, with the order and the density around an electron.",
 }
 OVERVIEW = ("literature", "references", "family")
 """Figures of the campaign as a whole."""
+LEARNED = ("learning", "parity", "sizes")
+"""Figures of learned Hamiltonians."""
 MISSING = "–"
 
 
@@ -45,9 +54,11 @@ class Content:
         twists: Rows of `twists.csv`.
         runs: Per run: material, method, and the configuration of both.
         figures: SVG files, `.../<material>/<method>/<figure>.svg`, `.../literature.svg`,
-            `.../references.svg` or `.../families/<family>.svg`.
+            `.../references.svg`, `.../families/<family>.svg` or
+            `.../learned/<model>/<figure>.svg`.
         contrasts: Rows of `contrasts.csv`.
         references: Rows of `references.csv`.
+        learned: Rows of `learned.csv`.
         families: Name of a table of families -> its rows.
     """
 
@@ -58,6 +69,7 @@ class Content:
     figures: Sequence[str]
     contrasts: Sequence[Mapping[str, Any]] = ()
     references: Sequence[Mapping[str, Any]] = ()
+    learned: Sequence[Mapping[str, Any]] = ()
     families: Mapping[str, Sequence[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
 
 
@@ -88,6 +100,8 @@ def render(content: Content, *, template: str | Path, target: str | Path) -> Non
             for row in content.contrasts
         ],
         references=content.references,
+        learned=content.learned,
+        learned_figures=[image(path) for path in content.figures if _kind(path) in LEARNED],
         families=[_family(name, rows) for name, rows in content.families.items() if rows],
         overview=[image(path) for path in content.figures if _kind(path) in OVERVIEW],
         sections=[_section(content, row) for row in content.energies],

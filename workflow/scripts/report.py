@@ -19,5 +19,6 @@ content = Content(
     contrasts=[row for path in snakemake.input.contrasts for row in table.read(path)],
     families={Path(path).stem: table.read(path) for path in snakemake.input.families},
     references=[row for path in snakemake.input.references for row in table.read(path)],
+    learned=[row for path in snakemake.input.learned for row in table.read(path)],
 )
 render(content, template=snakemake.input.template, target=snakemake.output.report)

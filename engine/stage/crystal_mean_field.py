@@ -1,0 +1,124 @@
+"""The mean field of a crystal at a twist, started from the H(R) of a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.config import MeanFieldConfig, fingerprint, parse
+from engine.config.learned import UseConfig
+from engine.io import hdf5
+from engine.io.lattice_hamiltonian import LatticeHamiltonian, read_hamiltonian
+from engine.io.mean_field import MeanField, write_mean_field
+from engine.io.system import SystemFile
+from engine.learned import lattice
+from engine.mean_field import pyscf_crystal, pyscf_solver
+from engine.mean_field.pyscf_crystal import CrystalPhysics
+
+log = logging.getLogger(__name__)
+
+
+def crystal_mean_field(
+    sections: Mapping[str, Any], file: SystemFile, *, hamiltonian: Path, mean_field: Path
+) -> MeanField:
+    """Solves the mean field of a crystal at one twist from a predicted Hamiltonian.
+
+    Args:
+        sections: Those of the ordinary mean field, and "use".
+        file: The system.
+        hamiltonian: Input, kind "lattice_hamiltonian".
+        mean_field: Output, kind "mean_field".
+    """
+    options = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
+    use = parse(UseConfig, sections["use"], where="use")
+    predicted = read_hamiltonian(hamiltonian)
+    counts = {s.name: s.count for s in file.system.species}
+    taken: list[bool] = []
+
+    def iterate(field: Any, options: MeanFieldConfig) -> Any:
+        physics = accepted(predicted, field, use)
+        taken.append(physics is not None and not use.converge)
+        if physics is None:
+            return pyscf_solver.converge(field, options)
+        if use.converge:
+            return pyscf_solver.converge(field, options, physics.density)
+        return _as_predicted(field, predicted, physics)
+
+    made = pyscf_solver.solve(
+        file.primitive,
+        file.supercell,
+        counts.get("up", 0),
+        counts.get("down", 0),
+        sections["charge"],
+        sections["twist"]["frac"],
+        options,
+        iterate=iterate,
+        pseudopotentials=sections.get("pseudopotentials", {}),
+    )
+    made = dataclasses.replace(made, converged=not taken[-1], system_fingerprint=file.fingerprint)
+    log.info("energy %.8f hartree per primitive cell, gap %.4f hartree", made.total, made.gap)
+    inputs = [file.fingerprint, hdf5.content(hamiltonian)]
+    write_mean_field(mean_field, made, fingerprint(dict(sections), inputs))
+    return made
+
+
+def at_kpoints(predicted: LatticeHamiltonian, kpoints: np.ndarray) -> np.ndarray:
+    """Returns (K, n, n) H(k) of a prediction."""
+    return lattice.to_kpoints(predicted.matrices, kpoints, predicted.cells @ predicted.lattice)
+
+
+def accepted(predicted: LatticeHamiltonian, field: Any, use: UseConfig) -> CrystalPhysics | None:
+    """Returns the prediction at the k-points of a field where it may be used; logs why not."""
+    if not np.all(np.isfinite(predicted.matrices)):
+        return _refused("its matrix is not finite")
+    if predicted.novelty > use.max_novelty:
+        return _refused(
+            f"novelty {predicted.novelty:.2f} is above {use.max_novelty:g}: far from its training"
+        )
+    hamiltonian = at_kpoints(predicted, field.kpts)
+    gap = predicted_gap(field, pyscf_crystal.filled(field, hamiltonian)[0])
+    if gap < use.min_gap_ha:
+        return _refused(
+            f"its gap {gap:.4f} hartree is below {use.min_gap_ha:g}: which levels of a degenerate "
+            "shell are filled is not for it to say"
+        )
+    physics = pyscf_crystal.crystal_physics(field, hamiltonian)
+    name = predicted.facts["guess"]
+    plain = pyscf_crystal.residual(field, field.get_init_guess(key=name))
+    log.info(
+        "learned Hamiltonian: novelty %.2f, gap %.3f, commutator residual %.2e hartree "
+        "(ordinary guess %.2e)",
+        predicted.novelty,
+        gap,
+        physics.residual,
+        plain,
+    )
+    limit = min(use.max_residual_ha, plain)
+    if not physics.residual < limit:
+        return _refused(f"its commutator residual {physics.residual:.2e} is not below {limit:.2e}")
+    return physics
+
+
+def predicted_gap(field: Any, levels: np.ndarray) -> float:
+    """Returns the distance of the highest filled and the lowest empty level of all k-points."""
+    filled = np.asarray(field.get_occ(list(levels))) > 0
+    empty = levels[~filled]
+    return float(empty.min() - levels[filled].max()) if empty.size else float("inf")
+
+
+def _refused(reason: str) -> None:
+    log.warning("the learned Hamiltonian is not used: %s; ordinary guess instead", reason)
+
+
+def _as_predicted(field: Any, predicted: LatticeHamiltonian, physics: CrystalPhysics) -> Any:
+    """Returns the field with the orbitals of the prediction."""
+    levels, vectors = pyscf_crystal.solved(field, at_kpoints(predicted, field.kpts))
+    field.mo_energy, field.mo_coeff = levels, vectors
+    field.mo_occ = field.get_occ(levels, vectors)
+    field.e_tot = physics.energy
+    return field
