@@ -23,7 +23,7 @@ UNITS = {
     "nuclear_contact": " (1/bohr$^3$)",
     "nuclear_contact_of_psi": " (1/bohr$^3$)",
     "annihilation_rate": " (1/ns)",
-    "annihilation_rate_by_pairs": " (1/ns)",
+    "annihilation_rate_of_psi": " (1/ns)",
     "dipole": " (e bohr)",
 }
 
