@@ -30,6 +30,9 @@ localrules:
     references,
     references_figure,
     family_figure,
+    learned_cards,
+    learned_figures,
+    learned_sizes_figure,
     report,
 
 

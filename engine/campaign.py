@@ -48,6 +48,9 @@ class CampaignConfig:
         "name -> section: materials along one coordinate, compared with established methods",
         default={},
     )
+    learned: list[str] = config.key(
+        "learned Hamiltonians in the report, beside those that methods refer to", default=[]
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Campaign:
     description: str = ""
     contrasts: tuple[Mapping[str, Any], ...] = ()
     family_sections: Mapping[str, config.FamilyConfig] = dataclasses.field(default_factory=dict)
+    learned_listed: tuple[str, ...] = ()
     _known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def check(self) -> None:
@@ -102,6 +106,12 @@ class Campaign:
                 )
 
         self.families()
+        for name in self.learned_names():
+            self.learned(name)
+
+    def learned_names(self) -> tuple[str, ...]:
+        """Returns the learned Hamiltonians of the report: listed, and those methods refer to."""
+        return models.names_of(self)
 
     def families(self, *analyses: str) -> list[dict[str, Any]]:
         """Returns the families of some analyses (of all) with what the analysis needs of a point.
@@ -241,9 +251,9 @@ class Campaign:
         """Returns what a job of a learned Hamiltonian depends on, canonical.
 
         Args:
-            stage: labels, learn, learned_errors or learned_mean_field.
+            stage: labels, learn, learned_errors, learned_hamiltonian or learned_mean_field.
             name: Of `learned/<name>.yaml`.
-            material: For labels and learned_mean_field.
+            material: For labels, learned_hamiltonian and learned_mean_field.
             twist: Index of a twist, for learned_mean_field.
         """
         base = self.sections("mean_field", material, twist=twist) if twist is not None else None
@@ -441,7 +451,16 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         )
         for name, section in content.families.items()
     }
-    return Campaign(root, path, content.seed, runs, content.description, contrasts, families)
+    return Campaign(
+        root,
+        path,
+        content.seed,
+        runs,
+        content.description,
+        contrasts,
+        families,
+        tuple(content.learned),
+    )
 
 
 def _contrast(

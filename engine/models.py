@@ -91,6 +91,20 @@ def _check_shared(root: Path, content: LearnedConfig, path: Path) -> None:
         )
 
 
+def names_of(campaign: Any) -> tuple[str, ...]:
+    """Returns the learned Hamiltonians a campaign lists or uses, each once.
+
+    Args:
+        campaign: An `engine.campaign.Campaign`.
+    """
+    used = (
+        learned_name(campaign.method(material, method).reference)
+        for material, methods in campaign.runs.items()
+        for method in methods
+    )
+    return tuple(dict.fromkeys([*campaign.learned_listed, *(name for name in used if name)]))
+
+
 def check_use(campaign: Any, material: str, method: str) -> None:
     """Refuses a method whose learned mean field cannot be that of a material.
 

@@ -46,7 +46,8 @@ class Selection(NamedTuple):
     Attributes:
         size: step -> determinants of the core.
         start: H -> Selected, without a network: first-order amplitudes.
-        renew: (params, H, reference, Selected, step) -> Selected, at multiples of the period.
+        renew: (params, H, reference, Selected, step) -> Selected, at multiples of the period; the
+            same object where no survivor could enter the core.
         subspace: (H, Selected, step) -> Subspace of the lists made at `step`.
     """
 
@@ -140,8 +141,10 @@ def make_selection(
         return padded(core, outlook(H, core, psi, energy, 0))
 
     def renew(params, H, reference, selected: Selected, step: int) -> Selected:
-        count = size(step)
-        core, survivors = active(selected, max(step - options.period, 0))
+        count, before = size(step), max(step - options.period, 0)
+        core, survivors = active(selected, before)
+        if count == size(before) and not bool(valid(survivors).any()):
+            return selected  # nothing is left outside
         both = jnp.concatenate([core, survivors])
         good = valid(both)
         psi = amplitudes(params, jnp.where(good[:, None, None], both, aufbau(space)), reference)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from engine.learned.irreps import Irreps
@@ -68,7 +67,7 @@ class Assembly(nn.Module):
             invariants
         )
         weights = made[:, : total * self.channels].reshape(n, total, self.channels)
-        weights, constant = weights / np.sqrt(self.channels), made[:, total * self.channels :]
+        weights, constant = weights / self.channels**0.5, made[:, total * self.channels :]
         out, start, places = [], 0, self.irreps.slices()
         for irrep, count in paths.items():
             chosen = weights[:, start : start + count]

@@ -129,7 +129,7 @@ class HamiltonianNetwork(nn.Module):
         """Returns the atoms after messages from all others and an update of their own."""
         y = self._message(f"{name}_message", self._norm(f"{name}_norm")(x), pairs, pairs.radial)
         y = jnp.swapaxes(pairs.frames, -1, -2) @ (y * reach[:, None, None])
-        x = x + jax.ops.segment_sum(y, pairs.graph.rows, len(x)) / np.sqrt(NEIGHBOURS)
+        x = x + jax.ops.segment_sum(y, pairs.graph.rows, len(x)) / NEIGHBOURS**0.5
         return x + self._update(OwnUpdate, f"{name}_own")(self._norm(f"{name}_own_norm")(x))
 
     def _pairs(self, x: Array, pairs: Pairs) -> Array:

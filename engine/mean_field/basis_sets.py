@@ -21,6 +21,10 @@ COMMON = {
 """Bases to name in messages; the second line is for density fitting."""
 
 
+WITHOUT_BASIS = ("plane-waves", "localised", "oscillator")
+"""Mean fields that PySCF has no part in."""
+
+
 def check_options(
     options: MeanFieldConfig,
     symbols: Sequence[str],
@@ -39,7 +43,7 @@ def check_options(
         ConfigError: An unknown pseudopotential, functional or basis, an element without basis,
             or a basis that leaves out core electrons that are there.
     """
-    if options.method in ("plane-waves", "oscillator"):
+    if options.method in WITHOUT_BASIS:
         return
     if options.method == "rks":
         _check_functional(options.functional, f"{where}, key 'functional'")
@@ -78,7 +82,7 @@ def check_orbitals(
     Raises:
         ConfigError: The basis is too small.
     """
-    if options.method in ("plane-waves", "oscillator"):
+    if options.method in WITHOUT_BASIS:
         return
     size = n_cells * basis_size(options.basis, symbols)
     if most > size:

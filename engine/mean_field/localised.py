@@ -27,6 +27,7 @@ from scipy.optimize import minimize_scalar
 
 from engine.config.electron_gas import check_sites
 from engine.io.mean_field import MeanField, Shell
+from engine.mean_field.lattice_sums import WAVE_COST, Triples
 from engine.mean_field.plane_waves import xi
 from engine.system.images import distance_to_cell
 from engine.system.system import System
@@ -171,26 +172,57 @@ def _file(lattice, twist, sites, width: float, total: float) -> MeanField:
 
 
 def make_reference(mean_field: MeanField, system: System, dtype) -> Reference:
-    """Returns the Gaussians of all sites; complex where there is a twist."""
-    number = np.result_type(dtype, np.complex64) if np.any(mean_field.twist) else dtype
+    """Returns the Gaussians of all sites; complex where there is a twist.
+
+    Sharp ones are summed over images, broad ones over plane waves, whichever is cheaper.
+    """
+    twisted = bool(np.any(mean_field.twist))
+    number = np.result_type(dtype, np.complex64) if twisted else dtype
     n, lattice = len(mean_field.positions), np.asarray(system.cell.lattice, float)
+    width = (0.5 / mean_field.shells[0].exponents[0]) ** 0.5
+    fixed = {
+        "coefficients": tuple(jnp.eye(n, dtype=number)[: s.count] for s in system.species),
+        "kpoints": tuple(jnp.zeros((s.count, 3), dtype) for s in system.species),
+    }
+    images = _images(lattice, width * np.sqrt(-2 * np.log(NEGLIGIBLE)))
+    waves = _waves(lattice, mean_field.twist, np.sqrt(-2 * np.log(NEGLIGIBLE)) / width)
+    if WAVE_COST * len(waves) < n * len(images):
+        values = _transform(waves, mean_field, lattice, width)
+        wide = np.result_type(dtype, np.complex64)
+        return Reference(
+            **fixed,
+            basis=Basis((), (), (), ()),
+            images=((0, 0, 0),),
+            wave_coefficients=tuple(jnp.asarray(values[: s.count], wide) for s in system.species),
+            waves=waves,
+        )
     shells = mean_field.shells
-    width = (0.5 / shells[0].exponents[0]) ** 0.5
-    return Reference(
-        coefficients=tuple(jnp.eye(n, dtype=number)[: s.count] for s in system.species),
-        kpoints=tuple(jnp.zeros((s.count, 3), dtype) for s in system.species),
-        basis=Basis(
-            exponents=tuple(jnp.asarray(s.exponents, dtype) for s in shells),
-            coefficients=tuple(jnp.asarray(s.coefficients, dtype) for s in shells),
-            atoms=tuple(range(n)),
-            angular=(0,) * n,
-        ),
-        images=_images(lattice, width * np.sqrt(-2 * np.log(NEGLIGIBLE))),
-        centres=jnp.asarray(mean_field.positions, dtype),
+    basis = Basis(
+        exponents=tuple(jnp.asarray(s.exponents, dtype) for s in shells),
+        coefficients=tuple(jnp.asarray(s.coefficients, dtype) for s in shells),
+        atoms=tuple(range(n)),
+        angular=(0,) * n,
     )
+    centres = jnp.asarray(mean_field.positions, dtype)
+    return Reference(**fixed, basis=basis, images=images, centres=centres)
 
 
-def _images(lattice: np.ndarray, reach: float) -> tuple[tuple[int, int, int], ...]:
+def _waves(lattice: np.ndarray, twist: np.ndarray, reach: float) -> Triples:
+    """Returns the plane waves G + twist shorter than `reach`, 1/bohr, as integers G."""
+    box = np.ceil(reach * np.linalg.norm(lattice, axis=1) / (2 * np.pi)).astype(int) + 1
+    points = _grid(2 * box + 1) - box
+    length = np.linalg.norm((points + twist) @ (2 * np.pi * np.linalg.inv(lattice).T), axis=1)
+    return tuple(tuple(int(x) for x in row) for row in points[length <= reach])
+
+
+def _transform(waves: Triples, mean_field: MeanField, lattice, width: float) -> np.ndarray:
+    """Returns (N, G) coefficients exp(-w^2 q^2 / 2 - i q.R_j), q = G + twist."""
+    q = (np.array(waves) + mean_field.twist) @ (2 * np.pi * np.linalg.inv(lattice).T)
+    phase = np.exp(-1j * mean_field.positions @ q.T)
+    return phase * np.exp(-0.5 * width**2 * np.sum(q**2, axis=1))
+
+
+def _images(lattice: np.ndarray, reach: float) -> Triples:
     """Returns the translations within reach of the cell around a site, (0, 0, 0) first."""
     box = np.ceil(reach / (1 / np.linalg.norm(np.linalg.inv(lattice), axis=0)) + 1).astype(int)
     points = _grid(2 * box + 1) - box

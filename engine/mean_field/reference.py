@@ -121,15 +121,15 @@ def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tu
             for k, c in zip(reference.kpoints, reference.coefficients, strict=True)
         )
     twisted = any(jnp.iscomplexobj(c) for c in reference.coefficients)
-    real, imag = jax.vmap(lambda r: _bloch_sums(reference, r, system, twisted))(walker)
-    orbitals = tuple(_contract(real, imag, c) for c in reference.coefficients)
-    if not reference.waves:
-        return orbitals
-    real, imag = _plane_waves(reference, walker, system)
-    return tuple(
-        phi + _contract(real, imag, d, real_only=not twisted)
-        for phi, d in zip(orbitals, reference.wave_coefficients, strict=True)
-    )
+    parts = []
+    if reference.basis.size:
+        real, imag = jax.vmap(lambda r: _bloch_sums(reference, r, system, twisted))(walker)
+        parts.append([_contract(real, imag, c) for c in reference.coefficients])
+    if reference.waves:
+        real, imag = _plane_waves(reference, walker, system)
+        rows = reference.wave_coefficients
+        parts.append([_contract(real, imag, d, real_only=not twisted) for d in rows])
+    return tuple(sum(both[1:], start=both[0]) for both in zip(*parts, strict=True))
 
 
 def _bloch_sums(

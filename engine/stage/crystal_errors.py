@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.config import MeanFieldConfig
 from engine.io.crystal_labels import CrystalSet
+from engine.io.parity import Points, points_of
 from engine.learned.model import Trained
 from engine.mean_field import pyscf_crystal
 from engine.stage import crystal_hamiltonian, runtime
@@ -39,9 +40,9 @@ QUANTITIES = {
 
 def compare(
     trained: Trained, labels: CrystalSet, options: MeanFieldConfig
-) -> list[dict[str, float]]:
-    """Returns one row of `QUANTITIES` per geometry."""
-    rows = []
+) -> list[tuple[dict[str, float], Points]]:
+    """Returns one row of `QUANTITIES` and the numbers behind it per geometry."""
+    rows: list[tuple[dict[str, float], Points]] = []
     named = labels.facts.get("pseudopotentials", {})
     for g, (a, r) in enumerate(zip(labels.lattice, labels.positions, strict=True)):
         geometry = Geometry(labels.symbols, r, a)
@@ -52,17 +53,17 @@ def compare(
             "geometry %d of %d: H %.1f uHa, E %.4f mHa, %d iterations against %d",
             g + 1,
             len(labels.positions),
-            rows[-1]["hamiltonian_uha"],
-            rows[-1]["energy_mha"],
-            rows[-1]["cycles_predicted"],
-            rows[-1]["cycles_minao"],
+            rows[-1][0]["hamiltonian_uha"],
+            rows[-1][0]["energy_mha"],
+            rows[-1][0]["cycles_predicted"],
+            rows[-1][0]["cycles_minao"],
         )
     return rows
 
 
 def _row(
     trained: Trained, labels: CrystalSet, g: int, geometry: Geometry, options: MeanFieldConfig
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Points]:
     named = labels.facts.get("pseudopotentials", {})
     field, _ = pyscf_crystal.crystal_field(geometry, labels.mesh, options, named)
     clock = runtime.Clock()
@@ -87,4 +88,6 @@ def _row(
     row["cycles_predicted"] = float(pyscf_crystal.cycles(field, physics.density)[0])
     clock.lap()
     row["cycles_minao"] = float(pyscf_crystal.cycles(field, "minao")[0])
-    return row | {"seconds_scf": clock.lap()}
+    row["seconds_scf"] = clock.lap()
+    shown = truth[lowest], levels[lowest]
+    return row, points_of(labels.fock[g], hamiltonian, labels.guess[g], *shown)

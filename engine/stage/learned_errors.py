@@ -18,6 +18,7 @@ from engine.config import MeanFieldConfig, parse
 from engine.io import table
 from engine.io.crystal_labels import CrystalSet
 from engine.io.labels import LabelledSet
+from engine.io.parity import Points, points_of, write_parity
 from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_predicted as predicted
 from engine.stage import crystal_errors, runtime
@@ -59,7 +60,12 @@ DEBYE = 2.541746473
 
 
 def learned_errors(
-    sections: dict[str, Any], *, model: Path, labels: Sequence[Path], errors: Path
+    sections: dict[str, Any],
+    *,
+    model: Path,
+    labels: Sequence[Path],
+    errors: Path,
+    parity: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Predicts every test geometry, follows the physics and writes mean and worst of each error.
 
@@ -68,24 +74,29 @@ def learned_errors(
         model: Input, kind "learned_hamiltonian".
         labels: Inputs, kind "labels".
         errors: Output, CSV: one line per molecule and quantity.
+        parity: Output, kind "learned_parity": predicted against true numbers.
     """
     runtime.configure()
     trained = load(model)
     options = parse(MeanFieldConfig, trained.facts["mean_field"], where=str(model))
-    lines = []
+    lines, points = [], {}
     for path in labels:
         tested = read_any(path).part("test").first(sections["limit"])
         crystal = isinstance(tested, CrystalSet)
-        rows = (crystal_errors.compare if crystal else compare)(trained, tested, options)
-        lines += summary(sections["name"], tested.facts["material"], rows)
+        found = (crystal_errors.compare if crystal else compare)(trained, tested, options)
+        name = tested.facts["material"]
+        lines += summary(sections["name"], name, [row for row, _ in found])
+        points[name] = [pair for _, pair in found]
     table.write(errors, lines)
+    if parity is not None:
+        write_parity(parity, points, trained.facts["fingerprint"])
     return lines
 
 
 def compare(
     trained: Trained, labels: LabelledSet, options: MeanFieldConfig
-) -> list[dict[str, float]]:
-    """Returns one row of `QUANTITIES` per geometry."""
+) -> list[tuple[dict[str, float], Points]]:
+    """Returns one row of `QUANTITIES` and the numbers behind it per geometry."""
     predict = make_predict(trained.model)
     key = keys.root(0, "learned-errors")
 
@@ -98,7 +109,7 @@ def compare(
 
     geometries = [Geometry(labels.symbols, r) for r in labels.positions]
     predicted_matrix(geometries[0], 0)  # compiled before anything is timed
-    rows = []
+    rows: list[tuple[dict[str, float], Points]] = []
     for g, geometry in enumerate(geometries):
         clock = runtime.Clock()
         guess, found = predicted_matrix(geometry, g)
@@ -107,10 +118,13 @@ def compare(
         far = novelty_of(trained, labels.symbols, geometry.positions, guess)
         row = {"seconds_predicted": seconds, "novelty": far}
         row |= matrix_errors(labels, g, found)
-        row |= orbital_errors(result, _truth(labels, g), labels.overlap[g], labels.occupied)
+        truth = _truth(labels, g)
+        row |= orbital_errors(result, truth, labels.overlap[g], labels.occupied)
         row |= physics_errors(labels, g, geometry, options, found)
-        rows.append(row | iterations(geometry, labels.charge, options, result.density))
-        log.info("geometry %d of %d: %s", g + 1, len(geometries), _short(rows[-1]))
+        row |= iterations(geometry, labels.charge, options, result.density)
+        levels = truth.levels[: labels.occupied + 1], result.levels[: labels.occupied + 1]
+        rows.append((row, points_of(labels.fock[g], found, guess, *levels)))
+        log.info("geometry %d of %d: %s", g + 1, len(geometries), _short(row))
     return rows
 
 

@@ -68,7 +68,8 @@ def shells(lattice: np.ndarray, twist: np.ndarray, count: int) -> list[np.ndarra
         box = np.ceil(radius * heights + 1).astype(int)
         waves = np.array(list(itertools.product(*(range(-m, m + 1) for m in box))))
         length = np.linalg.norm((waves + twist) @ reciprocal, axis=1)
-        found = _split(waves[length < radius], length[length < radius])
+        inside = length < radius
+        found = _split(waves[inside], length[inside]) if inside.any() else []
         if len(found) > 2 and sum(map(len, found[:-2])) >= count:
             sizes = np.cumsum([len(shell) for shell in found])
             return found[: int(np.searchsorted(sizes, count)) + 2]

@@ -65,6 +65,12 @@ def test_a_method_may_name_a_learned_reference(project):
         ("learned/h2.yaml", "[h2]", "[h3]", "unknown material 'h3'"),
         ("learned/h2.yaml", "train: 2", "train: 4", "more than 5: what is left over tests"),
         ("learned/h2.yaml", "steps: 3", "stepz: 3", "unknown key 'stepz'"),
+        ("learned/h2.yaml", "train: 2", "train: 2, kmesh: [3, 1]", "three positive integers"),
+        ("learned/h2.yaml", "train: 2", "train: 2, kmesh: [3, 1, 1]", "'h2' is a molecule"),
+        ("learned/h2.yaml", "train: 2", "train: 2, strain: 0.1", "a strain without a lattice"),
+        ("learned/h2.yaml", "[h2]", "[chain], kmesh: [5, 1, 1], sampling: md", "dynamics"),
+        ("learned/h2.yaml", "train: 2", "train: 2, shared_with: h3", "labels of 'h3'"),
+        ("campaign.yaml", "seed: 3", "seed: 3\nlearned: [h5]", "unknown learned 'h5'"),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(project, file, old, new, words):
@@ -100,6 +106,79 @@ def test_the_plan_makes_labels_trains_and_predicts_before_pretraining(project):
     places = [text.index(line) for line in wanted]
     assert places == sorted(places)
     assert "results/h2/mean_field/scf" not in text
+
+
+CRYSTAL = """
+    labels: {materials: [chain], kmesh: [4, 1, 1], geometries: 5, train: 2, validation: 1}
+    mean_field: {method: rks, basis: sto-3g}
+    model: {cutoff_bohr: 3}
+    learn: {steps: 3}
+    """
+
+
+@pytest.fixture
+def crystal(project):
+    """Returns a project whose chain uses a model of another functional, and that lists another."""
+    project.write("learned/chain.yaml", CRYSTAL)
+    text = (project.folder / "methods/net.yaml").read_text()
+    project.write("methods/solid.yaml", text.replace("learned-h2", "learned-chain"))
+    project.edit("campaign.yaml", "chain: [bare]", "chain: [solid]")
+    return project
+
+
+def test_a_crystal_may_start_from_a_model_of_another_functional(crystal):
+    made = campaign(crystal)
+    made.check()
+    assert set(made.learned_names()) == {"h2", "chain"}
+    sections = made.learned_sections("learned_hamiltonian", "chain", "chain")
+    assert sections == {"material": "chain", "learned": "chain"}
+    crystal.edit("learned/chain.yaml", "cutoff_bohr: 3}", "cutoff_bohr: 3}\nuse: {converge: false}")
+    with pytest.raises(ConfigError, match="mean_field.method is 'rhf'"):
+        campaign(crystal).check()
+
+
+def test_other_cores_than_those_of_the_model_are_refused(crystal):
+    text = (crystal.folder / "materials/chain.yaml").read_text()
+    soft = text.replace(
+        "mean_field:", "pseudopotentials: {H: gth-pade-q1}\nmean_field:\n  integrals: fft"
+    )
+    crystal.write("materials/soft.yaml", soft)
+    crystal.edit("campaign.yaml", "chain: [solid]", "soft: [solid]")
+    with pytest.raises(ConfigError, match="pseudopotential gth-pade-q1 of H, the model None"):
+        campaign(crystal).check()
+
+
+def test_one_matrix_serves_all_twists_of_a_crystal(crystal):
+    done = crystal.snakemake("-n", "results/chain/solid/energy.csv")
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    assert text.count("chain: real-space blocks by learned Hamiltonian chain") == 1
+    twists = len(campaign(crystal).twists("chain"))
+    assert text.count("by learned Hamiltonian chain") == 1 + twists >= 3
+    assert "results/chain/mean_field/scf" not in text
+
+
+def test_shared_labels_are_made_once(project):
+    other = MODEL.replace("validation: 1}", "validation: 1, shared_with: h2}")
+    project.write("learned/half.yaml", other.replace("steps: 3", "steps: 3, train_limit: 1"))
+    project.edit("campaign.yaml", "seed: 3", "seed: 3\nlearned: [half]")
+    campaign(project).check()
+    done = project.snakemake("-n", "results/learned/half/errors.csv")
+    text = done.stdout + done.stderr
+    assert done.returncode == 0 and text.count("h2: labels for the learned Hamiltonian") == 1
+    assert "results/learned/half/labels" not in text
+    project.edit("learned/half.yaml", "train: 2", "train: 3")
+    with pytest.raises(ConfigError, match="are not those of 'h2'"):
+        campaign(project).check()
+
+
+def test_the_report_has_the_cards_and_figures_of_listed_models(project):
+    done = project.snakemake("-n", "results/report.html")
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text
+    for name in ("learning.svg", "parity.svg"):
+        assert f"results/figures/learned/h2/{name}" in text
+    assert "results/tables/learned.csv" in text and "sizes.svg" not in text
 
 
 def test_the_table_of_errors_is_a_target_of_its_own(project):

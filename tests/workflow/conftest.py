@@ -88,6 +88,10 @@ RULES = {
     "drawing the observables": "observables_figure",
     "collecting": "tables",
     "taking differences": "contrasts",
+    "Gaussians on the sites": "localised",
+    "extrapolating to": "sizes",
+    "fitting equations": "equations_of_state",
+    "comparing the electron gas": "phases",
     "writing the report": "report",
 }
 """Messages of the rules, which a dry run prints instead of their names."""

@@ -39,6 +39,14 @@ def test_the_whole_campaign_dry_runs(shipped):
     assert not {"diamond", "h10-chain", "graphene"} & fock
 
 
+def test_the_phases_of_the_electron_gas_dry_run(shipped):
+    planned = shipped.plan("--config", "campaign=wigner.yaml")
+    rules = {rule for rule, _ in planned}
+    assert {"mean_field", "localised", "phases", "family_figure", "report"} < rules
+    assert not {"sizes", "equations_of_state", "references"} & rules
+    assert ("family_figure", "wigner") in planned
+
+
 def test_the_demo_dry_runs(shipped):
     planned = shipped.plan("--config", "campaign=demo.yaml")
     assert {m for _, m in planned} == {"h2", "h4-chain", "h4-chain-gamma", ""}

@@ -74,6 +74,8 @@ rule report:
     input:
         contrasts=contrast_table,
         references=reference_tables,
+        learned=learned_table,
+        families=family_tables,
         energies="results/tables/energies.csv",
         twists="results/tables/twists.csv",
         figures=campaign_figures,

@@ -273,6 +273,28 @@ def reference_tables(wildcards):
     return ["results/tables/references.csv"] if fock_runs() else []
 
 
+def of_every_model(name):
+    """Returns the function that gives one file of every learned Hamiltonian of the campaign."""
+
+    def resolve(wildcards):
+        return [f"results/learned/{model}/{name}" for model in CAMPAIGN.learned_names()]
+
+    return resolve
+
+
+def learned_table(wildcards):
+    """Returns the cards of learned Hamiltonians, where the campaign has some."""
+    return ["results/tables/learned.csv"] if CAMPAIGN.learned_names() else []
+
+
+def learned_figures():
+    """Returns the figures of learned Hamiltonians."""
+    names = CAMPAIGN.learned_names()
+    kinds = ("learning", "parity")
+    own = [f"results/figures/learned/{name}/{kind}.svg" for name in names for kind in kinds]
+    return [*own, *(["results/figures/learned/sizes.svg"] if len(names) > 1 else [])]
+
+
 def campaign_figures(wildcards):
     """Returns every figure of the campaign."""
     compared = any(CAMPAIGN.material(m).config.literature for m in CAMPAIGN.runs)
@@ -281,6 +303,7 @@ def campaign_figures(wildcards):
         *(["results/figures/literature.svg"] if compared else []),
         *(["results/figures/references.svg"] if fock_runs() else []),
         *[f"results/figures/families/{name}.svg" for name in CAMPAIGN.family_sections],
+        *learned_figures(),
     ]
 
 

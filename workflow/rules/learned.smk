@@ -52,6 +52,7 @@ rule learned_errors:
         labels=label_files,
     output:
         errors="results/learned/{model}/errors.csv",
+        parity="results/learned/{model}/parity.h5",
     log:
         "logs/learned/{model}/errors.log",
     benchmark:
@@ -114,3 +115,77 @@ rule learned_mean_field:
         "{wildcards.material}: mean field at twist {wildcards.twist} by learned Hamiltonian {wildcards.model}"
     script:
         "../scripts/learned_mean_field.py"
+
+
+rule learned_cards:
+    input:
+        models=of_every_model("model.h5"),
+        errors=of_every_model("errors.csv"),
+    output:
+        cards=report(
+            "results/tables/learned.csv",
+            category="Tables",
+            labels={"table": "learned Hamiltonians"},
+        ),
+    log:
+        "logs/learned_cards.log",
+    benchmark:
+        "logs/learned_cards.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    message:
+        "gathering the cards of the learned Hamiltonians"
+    script:
+        "../scripts/learned_cards.py"
+
+
+rule learned_figures:
+    input:
+        trace="results/learned/{model}/trace.h5",
+        parity="results/learned/{model}/parity.h5",
+        cards="results/tables/learned.csv",
+    output:
+        learning=report(
+            "results/figures/learned/{model}/learning.svg",
+            category="Figures",
+            labels={"material": "learned", "method": "{model}", "figure": "learning"},
+        ),
+        learning_png="results/figures/learned/{model}/learning.png",
+        parity=report(
+            "results/figures/learned/{model}/parity.svg",
+            category="Figures",
+            labels={"material": "learned", "method": "{model}", "figure": "parity"},
+        ),
+        parity_png="results/figures/learned/{model}/parity.png",
+    log:
+        "logs/figures/learned/{model}.log",
+    benchmark:
+        "logs/figures/learned/{model}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    message:
+        "{wildcards.model}: drawing training and parity of the learned Hamiltonian"
+    script:
+        "../scripts/learned_figures.py"
+
+
+rule learned_sizes_figure:
+    input:
+        cards="results/tables/learned.csv",
+    output:
+        svg=report(
+            "results/figures/learned/sizes.svg",
+            category="Figures",
+            labels={"material": "learned", "method": "all", "figure": "sizes"},
+        ),
+        png="results/figures/learned/sizes.png",
+    log:
+        "logs/figures/learned/sizes.log",
+    benchmark:
+        "logs/figures/learned/sizes.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    message:
+        "drawing the errors of learned Hamiltonians over their sizes"
+    script:
+        "../scripts/learned_sizes_figure.py"

@@ -11,4 +11,5 @@ learned_errors(
     model=snakemake.input.model,
     labels=snakemake.input.labels,
     errors=snakemake.output.errors,
+    parity=snakemake.output.parity,
 )

@@ -99,21 +99,24 @@ def phases(family: Mapping[str, Any], rows: Rows, energies: Rows, results) -> Fi
     ]
     maps = [(x, density) for x, density in maps if density is not None]
     plt.rcParams.update(style.SETTINGS)
-    figure = plt.figure(figsize=(style.WIDTH_INCH, 6.0), layout="constrained")
-    grid = figure.add_gridspec(3, max(len(maps), 1), height_ratios=[2, 1.5, 1])
-    above, middle = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, :])
+    figure = plt.figure(figsize=(style.WIDTH_INCH, 6.2), layout="constrained")
+    grid = figure.add_gridspec(3, max(len(maps), 1), height_ratios=[2, 1.6, 1])
+    above = figure.add_subplot(grid[0, :])
+    middle = figure.add_subplot(grid[1, :], sharex=above)
     _relative(above, family, rows, networks)
     _order(middle, family, rows)
-    middle.sharex(above)
+    x = sorted({row["x"] for row in rows})
+    above.set_xticks(x, [f"{value:g}" for value in x])
+    above.tick_params(labelbottom=False)
+    above.minorticks_off()
     below = [figure.add_subplot(grid[2, i]) for i in range(len(maps))]
     for ax, (x, density) in zip(below, maps, strict=True):
         image = _map(ax, density)
         ax.set_title(f"{family['along']} = {x:g}", fontsize=8)
     if below:
-        label = "density around an electron\n(of its average)"
-        figure.colorbar(image, ax=below, label=label, shrink=0.9)
+        figure.colorbar(image, ax=below, label="density / average")
     above.set_title(family["description"] or family["name"], loc="left")
-    style.legend_below(figure, [middle], 4)
+    style.legend_below(figure, [middle], 2)
     return figure
 
 
@@ -177,7 +180,7 @@ def _map(ax: Axes, density):
     """Draws the plane through the electron along the first two lattice vectors, tiled."""
     value, first, second = plane(density)
     n = len(value)
-    along = first / np.linalg.norm(first)
+    along = (first - second) / np.linalg.norm(first - second)
     across = second - (second @ along) * along
     across /= np.linalg.norm(across)
     place = np.arange(-2 * n, 2 * n + 1)
