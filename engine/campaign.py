@@ -17,6 +17,7 @@ from engine.config.contrast import resolve
 from engine.config.learned import LOCALISED
 from engine.errors import ConfigError, nearest
 from engine.io import document
+from engine.joint import Group, check_group, read_groups
 from engine.library import Material, find, merge, names, read_material
 from engine.system.orbital_space import check_kind, check_size
 from engine.system.twists import Twist
@@ -48,6 +49,9 @@ class CampaignConfig:
         "name -> section: materials along one coordinate, compared with established methods",
         default={},
     )
+    joint: dict[str, Any] = config.key(
+        "name -> section: runs trained together, with one set of parameters", default={}
+    )
     learned: list[str] = config.key(
         "learned Hamiltonians in the report, beside those that methods refer to", default=[]
     )
@@ -65,6 +69,7 @@ class Campaign:
         description: One line for the report.
         contrasts: Name, terms and literature of each difference of energies.
         family_sections: Name -> materials along one coordinate.
+        groups: Name -> runs that share one network.
     """
 
     root: Path
@@ -75,6 +80,7 @@ class Campaign:
     contrasts: tuple[Mapping[str, Any], ...] = ()
     family_sections: Mapping[str, config.FamilyConfig] = dataclasses.field(default_factory=dict)
     learned_listed: tuple[str, ...] = ()
+    groups: Mapping[str, Group] = dataclasses.field(default_factory=dict)
     _known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def check(self) -> None:
@@ -108,6 +114,8 @@ class Campaign:
         self.families()
         for name in self.learned_names():
             self.learned(name)
+        for group in self.groups.values():
+            check_group(self, group)
 
     def learned_names(self) -> tuple[str, ...]:
         """Returns the learned Hamiltonians of the report: listed, and those methods refer to."""
@@ -395,15 +403,50 @@ class Campaign:
         if options.space == "fock":
             content["space"] = "fock"
             content["electrons"] = [n - options.integrals.frozen for n in facts.counts]
+        group = self.group_of(facts.name, method)
+        if stage == "vmc" and group:
+            content["joint"] = {
+                "group": group.name,
+                "member": group.members(self).index((facts.name, twist)),
+            }
         names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
         content |= {name: getattr(options, name) for name in names_}
         if stage == "evaluate" and options.space == "real":
             content["evaluate"] = _with_sites(options.evaluate, facts)
         if stage == "vmc" and options.space == "real":
             content["vmc"] = options.vmc.of_twist(twist)
+            if group:
+                content["vmc"] = options.vmc.limited(group.config.refine_steps)
         if stage == "pretrain" and self.transferred(facts.name, method, twist):
             content["pretrain"] = dataclasses.replace(options.pretrain, steps=0)
         return content
+
+    def group_of(self, material: str, method: str) -> Group | None:
+        """Returns the group a run shares its network with."""
+        for group in self.groups.values():
+            if group.config.method == method and material in group.config.materials:
+                return group
+        return None
+
+    def joint_sections(self, name: str) -> dict[str, Any]:
+        """Returns what the common training of a group depends on, canonical.
+
+        Args:
+            name: Of the group.
+        """
+        group = self.groups[name]
+        vmc = self.method(group.config.materials[0], group.config.method).vmc
+        members = [
+            self._method_sections("vmc", self.material(m), group.config.method, twist)
+            for m, twist in group.members(self)
+        ]
+        content = {
+            "group": name,
+            "seed": self.seed,
+            "members": members,
+            "vmc": vmc.limited(group.steps(self)),
+        }
+        return config.canonical(_plain(content))
 
     def transferred(self, material: str, method: str, twist: int) -> bool:
         """Tells whether a twist starts from the trained network of the first one."""
@@ -451,6 +494,7 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         )
         for name, section in content.families.items()
     }
+    groups = read_groups(content.joint, runs, str(path))
     return Campaign(
         root,
         path,
@@ -460,6 +504,7 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         contrasts,
         families,
         tuple(content.learned),
+        groups,
     )
 
 

@@ -38,6 +38,7 @@ RESERVED = frozenset(
         "labels",
         "learn",
         "learned",
+        "joint",
         "integrals",
         "reference",
         "references",

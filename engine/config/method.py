@@ -18,11 +18,13 @@ LIVE = 4
 class AnsatzConfig:
     """The functional family."""
 
-    name: str = key("ansatz", default="ferminet", choices=("slater", "ferminet", "psiformer"))
+    name: str = key(
+        "ansatz", default="ferminet", choices=("slater", "ferminet", "psiformer", "transferable")
+    )
     determinants: int = key("number of dense determinants", default=4, at_least=1)
     layers: int = key("layers of the backbone", default=3, at_least=1)
     width: int = key("features per particle", default=64, at_least=1)
-    pair_width: int = key("features per pair (ferminet)", default=16, at_least=1)
+    pair_width: int = key("features per pair (ferminet, transferable)", default=16, at_least=1)
     heads: int = key("attention heads (psiformer)", default=4, at_least=1)
     jastrow: bool = key("pair factor with the exact cusp", default=True)
     number: str = key(
@@ -178,7 +180,12 @@ class VmcConfig:
 
     def of_twist(self, index: int) -> VmcConfig:
         """Returns the section as it applies to a twist: that of the first one transfers nothing."""
-        steps = self.steps if self.transfer_steps is None or not index else self.transfer_steps
+        return self.limited(
+            self.steps if self.transfer_steps is None or not index else self.transfer_steps
+        )
+
+    def limited(self, steps: int) -> VmcConfig:
+        """Returns the section with another limit on the steps, of what transfers nothing."""
         least = None if self.min_steps is None or self.min_steps > steps else self.min_steps
         return dataclasses.replace(self, steps=steps, min_steps=least, transfer_steps=None)
 

@@ -21,7 +21,7 @@ from engine.mean_field.unfold import (
     unfold,
 )
 from engine.system.system import System
-from engine.types import Basis, Reference
+from engine.types import AtomicOrbitals, Basis, Reference
 
 CHANNELS = {"up": 0, "down": 1, "positron_up": 2, "positron_down": 3}
 
@@ -83,7 +83,8 @@ def _assemble(
     number: Any,
 ) -> Reference:
     """Splits the basis for its lattice sums and converts everything to JAX arrays."""
-    split, waves = whole(mean_field.shells), []
+    everything = whole(mean_field.shells)
+    split, waves = everything, []
     if system.cell.periodic:
         geometry = [
             np.asarray(x, float) for x in (system.positions, system.cell.lattice, system.twist)
@@ -99,6 +100,10 @@ def _assemble(
         images=split.images,
         wave_coefficients=tuple(jnp.asarray(d, np.result_type(dtype, np.complex64)) for d in waves),
         waves=split.waves,
+        atomic=AtomicOrbitals(
+            tuple(jnp.asarray(c, number) for c in coefficients),
+            _basis(everything, len(mean_field.positions), cells, dtype),
+        ),
     )
 
 

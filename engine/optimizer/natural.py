@@ -10,6 +10,8 @@ A. Chen and M. Heyl, Nat. Phys. 20, 1476 (2024).
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -34,7 +36,7 @@ def make_spring(
         del key, batch
         return jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int64)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=safe_options())
     def step(params, state, key, batch):
         del key
         previous, count = state
@@ -55,6 +57,21 @@ def make_spring(
         return structure.unflatten(moved), (structure.unflatten(phi), count + 1), info
 
     return Optimizer(init, step)
+
+
+@functools.cache
+def safe_options() -> dict[str, str]:
+    """Returns compiler options without YNNPACK, where XLA has it.
+
+    With jaxlib 0.10.2 on CPUs the derivatives of the transferable network per walker, in single
+    precision, end in a segmentation fault inside of it.
+    """
+    options = {"xla_cpu_experimental_ynn_fusion_type": ""}
+    try:
+        jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
+    except Exception:  # another XLA, which knows no such option
+        return {}
+    return options
 
 
 def log_derivatives(

@@ -20,7 +20,8 @@ ALLOWED = {
     "cluster": FOUNDATION | {"cluster"},
     "models": FOUNDATION | {"system", "io", "library"},
     "families": FOUNDATION,
-    "campaign": FOUNDATION | {"system", "io", "library", "models", "families"},
+    "joint": FOUNDATION | {"system", "io", "library"},
+    "campaign": FOUNDATION | {"system", "io", "library", "models", "families", "joint"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
         for name in (

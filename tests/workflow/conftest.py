@@ -79,6 +79,7 @@ RULES = {
     "drawing the distances": "references_figure",
     "drawing the family": "family_figure",
     "pretraining": "pretrain",
+    "for all members": "joint",
     "optimising": "vmc",
     "evaluating": "evaluate",
     "averaging": "twist_average",

@@ -78,6 +78,11 @@ def learned_sections(stage):
     return resolve
 
 
+def joint_sections(wildcards):
+    """Returns the configuration of the common training of a group."""
+    return CAMPAIGN.joint_sections(wildcards.group)
+
+
 def run_summaries(wildcards):
     """Returns what the report says about each run beside its numbers."""
     return CAMPAIGN.summary()
@@ -172,6 +177,41 @@ def first_twist(wildcards):
     if not CAMPAIGN.transferred(material, method, twist):
         return []
     return f"results/{material}/{method}/twist-000/vmc/checkpoint.h5"
+
+
+def members(path):
+    """Returns the function that gives one file of every member of a group."""
+
+    def resolve(wildcards):
+        group = CAMPAIGN.groups[wildcards.group]
+        return [
+            path.format(material=material, method=group.config.method, twist=f"{twist:03d}")
+            for material, twist in group.members(CAMPAIGN)
+        ]
+
+    return resolve
+
+
+def member_mean_fields(wildcards):
+    """Returns the mean field of every member of a group."""
+    method = CAMPAIGN.groups[wildcards.group].config.method
+    materials = CAMPAIGN.groups[wildcards.group].config.materials
+    reference = CAMPAIGN.method(materials[0], method).reference
+    return members(f"results/{{material}}/mean_field/{reference}/twist-{{twist}}.h5")(wildcards)
+
+
+def vmc_start(wildcards):
+    """Returns the network optimisation starts from: pretrained, or that of the run's group."""
+    if group := CAMPAIGN.group_of(wildcards.material, wildcards.method):
+        return f"results/joint/{group.name}/checkpoint.h5"
+    run = f"results/{wildcards.material}/{wildcards.method}"
+    return f"{run}/twist-{wildcards.twist}/pretrain/checkpoint.h5"
+
+
+def joint_trace(wildcards):
+    """Returns the trace of the run's group, where it is in one."""
+    group = CAMPAIGN.group_of(wildcards.material, wildcards.method)
+    return [f"results/joint/{group.name}/trace.h5"] if group else []
 
 
 def all_twists(path):
