@@ -144,6 +144,8 @@ def test_bad_structure_names_file_and_key():
 
 # --- shipped materials -----------------------------------------------------------------
 
+RADII = (10, 12, 14, 16, 18, 20, 24, 28, 32, 36)
+STRETCHED = (18, 21, 24, 28, 32, 36, 42)
 EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weights of the twists
     "h-atom": (1, 1, (1, 0), [1]),
     "h2": (2, 1, (1, 1), [1]),
@@ -170,7 +172,7 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "h2o-sto3g": (3, 1, (5, 5), [1]),
     "h6-open-chain": (6, 1, (3, 3), [1]),
     "h8-open-chain": (8, 1, (4, 4), [1]),
-    **{f"h10-open-chain-r{r}": (10, 1, (5, 5), [1]) for r in (10, 14, 18, 24, 28, 32, 36)},
+    **{f"h10-open-chain-r{r}": (10, 1, (5, 5), [1]) for r in RADII},
     "nh3-sto3g": (4, 1, (5, 5), [1]),
     "ch4-sto3g": (5, 1, (5, 5), [1]),
     "n2-sto3g": (2, 1, (7, 7), [1]),
@@ -180,6 +182,14 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "graphene-gth": (2, 1, (4, 4), [1]),
     **{f"silicon-gth-a{a}": (2, 1, (4, 4), [1]) for a in (520, 565, 590)},
     **{f"graphene-gth-a{a}": (2, 1, (4, 4), [1]) for a in (236, 256, 266)},
+    **{f"{name}-gth-2x1x1": (2, 2, (8, 8), [1]) for name in ("silicon", "graphene")},
+    **{f"h{n}-chain": (2, n // 2, (n // 2,) * 2, [1 / 4, 1 / 2, 1 / 4]) for n in (6, 8)},
+    **{f"h{n}-ring": (2, n // 2, (n // 2,) * 2, [1 / 2, 1 / 2]) for n in (6, 10, 14)},
+    **{f"h{n}-open-chain-r{r}": (n, 1, (n // 2,) * 2, [1]) for n in (30, 50) for r in (10, 18)},
+    **{f"n2-sto3g-r{r}": (2, 1, (7, 7), [1]) for r in STRETCHED},
+    **{f"electron-gas-14-rs{rs}": (0, 1, (7, 7), [1]) for rs in (2, 5)},
+    **{f"electron-gas-7-polarised-rs{rs}": (0, 1, (7, 0), [1]) for rs in (5, 10)},
+    **{f"wigner-rs{rs}": (0, 1, (8, 0), [1]) for rs in (5, 20, 50, 100, 200)},
 }
 LITERATURE = {
     "h-atom": -0.5,
@@ -223,6 +233,21 @@ LITERATURE = {
     "graphene-gth": -10.86953896,
     **{f"silicon-gth-a{a}": None for a in (520, 565, 590)},
     **{f"graphene-gth-a{a}": None for a in (236, 256, 266)},
+    **{f"{name}-gth-2x1x1": None for name in ("silicon", "graphene")},
+    "h6-chain": -0.570666,
+    "h8-chain": -0.568869,
+    **{f"h{n}-ring": -0.540493 for n in (6, 10, 14)},
+    "h10-open-chain-r12": -4.76637768,
+    "h10-open-chain-r16": -5.38436107,
+    "h10-open-chain-r20": -5.38962588,
+    "h30-open-chain-r10": -10.55663,
+    "h30-open-chain-r18": -16.22969,
+    "h50-open-chain-r10": -17.28406,
+    "h50-open-chain-r18": -27.03864,
+    **{f"n2-sto3g-r{r}": None for r in STRETCHED},
+    **{f"electron-gas-14-rs{rs}": None for rs in (2, 5)},
+    **{f"electron-gas-7-polarised-rs{rs}": None for rs in (5, 10)},
+    **{f"wigner-rs{rs}": None for rs in (5, 20, 50, 100, 200)},
 }
 
 
@@ -241,8 +266,8 @@ def test_shipped_material(name):
     assert value == LITERATURE[name]
     if material.literature:
         units = {
-            "h4-chain": "ha_per_atom",
-            "h10-chain": "ha_per_atom",
+            **{f"h{n}-chain": "ha_per_atom" for n in (4, 6, 8, 10)},
+            "-ring": "ha_per_atom",
             "electron-gas": "ha_per_electron",
         }
         expected = [unit for part, unit in units.items() if part in name] or ["ha_per_cell"]
