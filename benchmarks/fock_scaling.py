@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-CORES = (256, 1024, 4096)
+CORES = (256, 512, 1024, 2048)
 ATOMS = (10, 14, 20, 30)
 CORE, CHAIN = 256, 10
 
