@@ -46,6 +46,9 @@ from engine.fock.selection import make_selection  # noqa: E402
 from engine.mean_field.correlated import full_ci  # noqa: E402
 from engine.stage import runtime  # noqa: E402
 
+IN_FLIGHT = 2_000_000
+"""Contributions scored at a time: bounds the memory of long chains."""
+
 
 class Run:
     """One network, one rule of selection, counted and timed."""
@@ -64,7 +67,11 @@ class Run:
         # With everything surviving, slots are as many as the space has determinants outside.
         factor = min(factor, self.space.dimension / chosen.core - 1)
         self.selection = SelectionConfig(
-            core=chosen.core, survivor_factor=factor, score=score, period=chosen.period
+            core=chosen.core,
+            survivor_factor=factor,
+            score=score,
+            period=chosen.period,
+            chunk=min(256, max(1, IN_FLIGHT // self.space.n_connected)),
         )
         optimizer = FockOptimizerConfig(krylov=8, learning_rate=0.5, norm_constraint=1.0)
         if variant["rule"] == "one-stage-vmc":

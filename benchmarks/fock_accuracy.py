@@ -114,20 +114,28 @@ def stages(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
+NAMES = ("projected", "projected-pt2", "extrapolated", "ccsd", "ccsd-t")
+
+
 def table(_: argparse.Namespace) -> None:
-    """Prints distances to the exact energy (FCI, else DMRG) in millihartree."""
-    print("| material | of | core | steps | projected | with PT2 | extrapolated | CCSD(T) |")
-    print("| --- " * 8 + "|")
+    """Prints distances to the exact energy (FCI, else DMRG) in millihartree.
+
+    The estimator of the campaign is bold.
+    """
+    head = ("material", "determinants", "core", "steps", "projected", "with PT2", "extrapolated")
+    print(f"| {' | '.join((*head, 'CCSD', 'CCSD(T)'))} |")
+    print("| --- " * (len(head) + 2) + "|")
     for text in LINES.read_text().splitlines():
         line = json.loads(text)
         exact = line.get("fci_ha", float("nan"))
         exact = line.get("dmrg_ha", exact) if exact != exact else exact
-        names = ("projected_ha", "projected_pt2_ha", "extrapolated_ha", "ccsd-t_ha")
-        values = [line.get(name) for name in names]
-        cells = ["" if v is None else f"{1e3 * (v - exact):.4f}" for v in values]
-        name = f"{line['material']} {line['twist'] or ''} {line['set']}".strip()
-        print(f"| {name} | {line['determinants']} | {line['core']} | {line['steps']} | ", end="")
-        print(" | ".join(cells), "|")
+        cells = [f"{line['material']} {line['twist'] or ''} {line['set']}".strip()]
+        cells += [str(line[name]) for name in ("determinants", "core", "steps")]
+        for name in NAMES:
+            value = line.get(f"{name.replace('projected-pt2', 'projected_pt2')}_ha")
+            cell = "" if value is None or value != value else f"{1e3 * (value - exact):.4f}"
+            cells.append(f"**{cell}**" if name == line["estimator"] else cell)
+        print(f"| {' | '.join(cells)} |")
 
 
 def main() -> None:

@@ -22,15 +22,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-CORES = (128, 256, 512, 1024, 2048, 4096)
-ATOMS = (6, 10, 14, 20, 30)
+CORES = (256, 512, 1024, 2048)
+ATOMS = (10, 14, 20, 30)
 CORE, CHAIN = 256, 10
 
 
 def cases() -> list[dict]:
     """Returns atoms and core of every case."""
     cores = [{"line": "core", "atoms": CHAIN, "core": core} for core in CORES]
-    return cores + [{"line": "orbitals", "atoms": n, "core": CORE} for n in ATOMS]
+    return cores + [{"line": "orbitals", "atoms": n, "core": CORE} for n in ATOMS if n != CHAIN]
 
 
 def measure(facts: dict) -> dict:
@@ -103,7 +103,8 @@ def figure(chosen: argparse.Namespace) -> None:
     canvas, panels = style.stack(2)
     labels = {"core": "rows: core and survivors", "orbitals": "orbitals"}
     for ax, line in zip(panels, labels, strict=True):
-        shown = [row for row in rows if row["line"] == line]
+        here = (CHAIN, CORE)  # the case that both lines have in common
+        shown = [row for row in rows if row["line"] == line or (row["atoms"], row["core"]) == here]
         x = np.array([row["rows" if line == "core" else "orbitals"] for row in shown])
         for kind in ("renewal", "step"):
             y = np.array([row[f"{kind}_s"] for row in shown])
