@@ -4,7 +4,7 @@
 # make table       print the table of the last complete campaign again
 # make test-slow   the long tests, hours
 # make test-slurm  accidents on a real SLURM, which must be on the PATH (docs/cluster.md)
-# make bench       seconds and memory of a VMC iteration and of learned Hamiltonians, into results/benchmarks
+# make bench       seconds of a VMC iteration, of the Fock-space engine, of learned Hamiltonians
 # make gpu         add JAX for NVIDIA GPUs (CUDA 13) to the environment
 # make lint        style of the code and of the workflow
 # make clean       delete the virtual environment and caches, never results
@@ -52,6 +52,8 @@ bench: $(STAMP)
 	@mkdir -p results/benchmarks
 	$(BIN)/python benchmarks/iteration.py --systems h2 lih bh3 h4 h4-chain h10 h16 gas-14 \
 	  --walkers 64 256 --json results/benchmarks/iteration.json
+	$(BIN)/python benchmarks/fock_scaling.py run --atoms 20 --core 2048 \
+	  --json results/benchmarks/fock.json
 	$(BIN)/python benchmarks/learned.py --json results/benchmarks/learned.json
 
 gpu: $(STAMP)

@@ -16,6 +16,7 @@ wildcard_constraints:
     twist="[0-9]{3}",
     model="[a-z0-9-]+",
     family="[a-z0-9-]+",
+    group="[a-z0-9-]+",
 
 
 # Seconds each, and their inputs are small: they run where Snakemake does, also on a cluster.
@@ -47,6 +48,7 @@ include: "workflow/rules/vmc.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/references.smk"
+include: "workflow/rules/families.smk"
 
 
 rule all:

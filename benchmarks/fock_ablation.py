@@ -157,6 +157,8 @@ def run(chosen: argparse.Namespace) -> None:
     done = {name_of(json.loads(line)) for line in known}
     for system in chosen.systems:
         for variant in variants():
+            if chosen.only and label_of(variant) not in chosen.only:
+                continue
             facts = {"system": system, **variant, "seed": chosen.seed, "core": chosen.core}
             if name_of(facts) in done:
                 continue
@@ -166,6 +168,12 @@ def run(chosen: argparse.Namespace) -> None:
             with path.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             print(described(line), flush=True)
+
+
+def label_of(variant: dict) -> str:
+    """Returns what `--only` calls a rule: one-stage, one-stage-vmc, max-1, epstein-nesbet-4."""
+    two = variant["rule"] == "two-stage"
+    return f"{variant['score']}-{variant['factor']:g}" if two else variant["rule"]
 
 
 def name_of(line: dict) -> tuple:
@@ -179,6 +187,8 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     running = commands.add_parser("run")
     running.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
+    names = [label_of(variant) for variant in variants()]
+    running.add_argument("--only", nargs="+", default=[], choices=names, help="all if left out")
     running.add_argument("--output", default="ablation.jsonl")
     for name, value in (("core", 64), ("steps", 60), ("every", 5), ("period", 5)):
         running.add_argument(f"--{name}", type=int, default=value)

@@ -7,6 +7,7 @@ that are asked for.
 from __future__ import annotations
 
 import functools
+import math
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,13 @@ SYSTEMS = {
     "silicon-localised": ("silicon-gth", "oao", {}),
 }
 """Name -> material, orbitals, keys of the structure that differ."""
+
+
+def chain_of(n_atoms: int) -> tuple[str, int]:
+    """Returns (name, determinants) of an open chain in canonical orbitals, R = 1.8 bohr."""
+    name = f"h{n_atoms}"
+    SYSTEMS[name] = ("h8-open-chain", "canonical", {"n_atoms": n_atoms})
+    return name, math.comb(n_atoms, n_atoms // 2) ** 2
 
 
 FACTORS = (1.0, 2.0, 4.0, 8.0, 16.0)

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import config, models
+from engine import config, families, models
 from engine.config.contrast import resolve
-from engine.config.family import resolve_family
+from engine.config.learned import LOCALISED
 from engine.errors import ConfigError, nearest
 from engine.io import document
+from engine.joint import Group, check_group, read_groups
 from engine.library import Material, find, merge, names, read_material
 from engine.system.orbital_space import check_kind, check_size
 from engine.system.twists import Twist
@@ -48,6 +49,9 @@ class CampaignConfig:
         "name -> section: materials along one coordinate, compared with established methods",
         default={},
     )
+    joint: dict[str, Any] = config.key(
+        "name -> section: runs trained together, with one set of parameters", default={}
+    )
     learned: list[str] = config.key(
         "learned Hamiltonians in the report, beside those that methods refer to", default=[]
     )
@@ -65,6 +69,7 @@ class Campaign:
         description: One line for the report.
         contrasts: Name, terms and literature of each difference of energies.
         family_sections: Name -> materials along one coordinate.
+        groups: Name -> runs that share one network.
     """
 
     root: Path
@@ -75,6 +80,7 @@ class Campaign:
     contrasts: tuple[Mapping[str, Any], ...] = ()
     family_sections: Mapping[str, config.FamilyConfig] = dataclasses.field(default_factory=dict)
     learned_listed: tuple[str, ...] = ()
+    groups: Mapping[str, Group] = dataclasses.field(default_factory=dict)
     _known: dict[Any, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def check(self) -> None:
@@ -89,6 +95,7 @@ class Campaign:
                 options = self.method(material, method)
                 self.number(material, method)
                 self._check_reference(material, method)
+                self._check_localised(material, method)
                 models.check_use(self, material, method)
                 if options.space == "fock":
                     self._check_orbitals(material, method)
@@ -99,34 +106,44 @@ class Campaign:
                     facts.periodic,
                     facts.config.positrons,
                     f"{self.path}, material '{material}', method '{method}', key 'observables'",
+                    nuclei=bool(facts.symbols),
+                    lone_pair=(facts.electrons, facts.config.positrons, len(facts.symbols))
+                    == (1, 1, 0),
                 )
 
         self.families()
         for name in self.learned_names():
             self.learned(name)
+        for group in self.groups.values():
+            check_group(self, group)
 
     def learned_names(self) -> tuple[str, ...]:
         """Returns the learned Hamiltonians of the report: listed, and those methods refer to."""
         return models.names_of(self)
 
-    def families(self) -> list[dict[str, Any]]:
-        """Returns every family with its points (material, x) in Fock space.
+    def families(self, *analyses: str) -> list[dict[str, Any]]:
+        """Returns the families of some analyses (of all) with what the analysis needs of a point.
 
         Raises:
-            ConfigError: A material without a run in Fock space, or without the coordinate.
+            ConfigError: A material without a run of the right kind, or without the coordinate.
         """
         return [
-            resolve_family(
-                name,
-                family,
-                {
-                    m: self.material(m).config.structure
-                    for m, methods in self.runs.items()
-                    if any(self.space(m, method) == "fock" for method in methods)
-                },
-                f"{self.path}, key 'families', family '{name}'",
-            )
+            families.resolve(self, name, family)
             for name, family in self.family_sections.items()
+            if not analyses or family.analysis in analyses
+        ]
+
+    def contrast_sections(self) -> list[dict[str, Any]]:
+        """Returns the contrasts; each term knows whether its material is periodic."""
+        return [
+            dict(contrast)
+            | {
+                "terms": [
+                    term | {"periodic": self.material(term["material"]).periodic}
+                    for term in contrast["terms"]
+                ]
+            }
+            for contrast in self.contrasts
         ]
 
     def material(self, name: str) -> Material:
@@ -215,6 +232,21 @@ class Campaign:
                 remedy=f"delete '{method}' from the list",
             )
 
+    def _check_localised(self, material: str, method: str) -> None:
+        """Refuses Gaussians on sites where there are none, or not one electron on each."""
+        facts, options = self.material(material), self.method(material, method)
+        if options.reference != LOCALISED:
+            return
+        sites = getattr(facts.config.structure, "sites", None)
+        if sites is None or facts.counts[1]:
+            raise ConfigError(
+                f"method '{method}' puts one electron of one spin on each site of a crystal, and "
+                f"'{material}' has {'no sites' if sites is None else 'both spins'}",
+                where=f"{self.path}, key 'runs', material '{material}'",
+                expected="an electron gas with the key sites and polarisation: 1",
+                remedy=f"delete '{method}' from the list, or give the material sites",
+            )
+
     def learned(self, name: str) -> config.LearnedConfig:
         """Returns a learned Hamiltonian, checked."""
         if ("learned", name) not in self._known:
@@ -245,7 +277,9 @@ class Campaign:
             return self._fock_number(material, method)
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
-        waves = facts.config.is_electron_gas or (facts.periodic and ansatz.name == "slater")
+        waves = facts.periodic and ansatz.name == "slater"
+        if facts.config.is_electron_gas:
+            twisted, waves = not facts.standing_waves, False
         if ansatz.number == "real" and (twisted or waves):
             raise ConfigError(
                 f"method '{method}' asks for real orbitals, but material "
@@ -283,8 +317,8 @@ class Campaign:
         """Returns everything one job depends on apart from its input files, canonical.
 
         Args:
-            stage: structure, mean_field, integrals, reference, pretrain, vmc, evaluate or
-                twist_average.
+            stage: structure, mean_field, localised, integrals, reference, pretrain, vmc, evaluate
+                or twist_average.
             material: Name of a material.
             method: Name of a method, from pretrain on.
             twist: Index of a twist, for the stages that have one.
@@ -292,10 +326,11 @@ class Campaign:
         facts = self.material(material)
         if stage == "structure":
             content = _structure_sections(facts)
-        elif stage == "mean_field":
+        elif stage in ("mean_field", LOCALISED):
             content = {
                 "material": material,
                 "mean_field": facts.config.mean_field,
+                **(_localised(facts) if stage == LOCALISED else {}),
                 "twist": _phase(facts.twists[twist]),
                 "charge": facts.config.charge,
                 "spin": facts.config.total_spin,
@@ -367,13 +402,51 @@ class Campaign:
             content["n_cells"] = facts.n_cells
         if options.space == "fock":
             content["space"] = "fock"
+            content["electrons"] = [n - options.integrals.frozen for n in facts.counts]
+        group = self.group_of(facts.name, method)
+        if stage == "vmc" and group:
+            content["joint"] = {
+                "group": group.name,
+                "member": group.members(self).index((facts.name, twist)),
+            }
         names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
         content |= {name: getattr(options, name) for name in names_}
+        if stage == "evaluate" and options.space == "real":
+            content["evaluate"] = _with_sites(options.evaluate, facts)
         if stage == "vmc" and options.space == "real":
             content["vmc"] = options.vmc.of_twist(twist)
+            if group:
+                content["vmc"] = options.vmc.limited(group.config.refine_steps)
         if stage == "pretrain" and self.transferred(facts.name, method, twist):
             content["pretrain"] = dataclasses.replace(options.pretrain, steps=0)
         return content
+
+    def group_of(self, material: str, method: str) -> Group | None:
+        """Returns the group a run shares its network with."""
+        for group in self.groups.values():
+            if group.config.method == method and material in group.config.materials:
+                return group
+        return None
+
+    def joint_sections(self, name: str) -> dict[str, Any]:
+        """Returns what the common training of a group depends on, canonical.
+
+        Args:
+            name: Of the group.
+        """
+        group = self.groups[name]
+        vmc = self.method(group.config.materials[0], group.config.method).vmc
+        members = [
+            self._method_sections("vmc", self.material(m), group.config.method, twist)
+            for m, twist in group.members(self)
+        ]
+        content = {
+            "group": name,
+            "seed": self.seed,
+            "members": members,
+            "vmc": vmc.limited(group.steps(self)),
+        }
+        return config.canonical(_plain(content))
 
     def transferred(self, material: str, method: str, twist: int) -> bool:
         """Tells whether a twist starts from the trained network of the first one."""
@@ -421,6 +494,7 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         )
         for name, section in content.families.items()
     }
+    groups = read_groups(content.joint, runs, str(path))
     return Campaign(
         root,
         path,
@@ -430,6 +504,7 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         contrasts,
         families,
         tuple(content.learned),
+        groups,
     )
 
 
@@ -468,6 +543,20 @@ def _positrons(facts: Material) -> dict[str, int]:
     return {"positrons": facts.config.positrons} if facts.config.positrons else {}
 
 
+def _localised(facts: Material) -> dict[str, Any]:
+    """Returns what Gaussians on sites need instead of the material's own mean field."""
+    section = dataclasses.replace(facts.config.mean_field, method=LOCALISED)
+    return {"mean_field": section, "sites": facts.config.structure.sites}
+
+
+def _with_sites(options: config.EvaluateConfig, facts: Material) -> config.EvaluateConfig:
+    """Returns the section with the crystal of the material, where the method names none."""
+    sites = getattr(facts.config.structure, "sites", None)
+    if sites is None or options.sites != config.EvaluateConfig().sites:
+        return options
+    return dataclasses.replace(options, sites=sites)
+
+
 def _pseudopotentials(facts: Material) -> dict[str, Any]:
     """Returns the key where there are some."""
     named = facts.config.pseudopotentials
@@ -477,6 +566,7 @@ def _pseudopotentials(facts: Material) -> dict[str, Any]:
 def _structure_sections(facts: Material) -> dict[str, Any]:
     return {
         **_positrons(facts),
+        **_background(facts),
         **_pseudopotentials(facts),
         "material": facts.name,
         "structure": facts.config.structure,
@@ -485,6 +575,11 @@ def _structure_sections(facts: Material) -> dict[str, Any]:
         "spin": facts.config.spin,
         "folder": str(facts.folder),
     }
+
+
+def _background(facts: Material) -> dict[str, bool]:
+    """Returns the key where it is set: input without it keeps its fingerprint."""
+    return {"neutralising_background": True} if facts.config.neutralising_background else {}
 
 
 def _phase(twist: Twist) -> dict[str, Any]:

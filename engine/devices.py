@@ -141,6 +141,22 @@ def gathered(tree: Any) -> Any:
     return jax.tree.unflatten(structure, list(rows))
 
 
+def columns(tree: Any) -> Any:
+    """Splits the last axis of (rows, size) arrays over the devices, in a compiled program.
+
+    Arrays whose size the devices do not divide stay as the compiler has them; they are small.
+    """
+    count = jax.device_count()
+    if count == 1:
+        return tree
+    across = NamedSharding(mesh(), PartitionSpec(None, AXIS))
+
+    def placed(leaf):
+        return leaf if leaf.shape[-1] % count else jax.lax.with_sharding_constraint(leaf, across)
+
+    return jax.tree.map(placed, tree)
+
+
 def fetch(tree: Any) -> Any:
     """Returns a pytree of whole numpy arrays, in every process."""
     return jax.tree.map(_fetched, tree)

@@ -13,9 +13,10 @@ import numpy as np
 from engine import config
 from engine.errors import ConfigError, nearest
 from engine.io import document
-from engine.system.electron_gas import occupied
+from engine.system.electron_gas import occupied, paired
 from engine.system.geometry import Geometry
 from engine.system.material import check_material, counts_of
+from engine.system.particles import positron_spins
 from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
 from engine.system.twists import Twist, enumerate_twists
 from engine.system.vacuum import check_vacuum
@@ -37,6 +38,7 @@ RESERVED = frozenset(
         "labels",
         "learn",
         "learned",
+        "joint",
         "integrals",
         "reference",
         "references",
@@ -64,6 +66,9 @@ class Material:
         electrons: In the simulation cell.
         periodic: False for a molecule.
         twists: Folded boundary phases; weights sum to 1.
+        standing_waves: Whether the plane waves of a gas are pairs +-k at every twist, which real
+            orbitals can stand for.
+        volume_bohr3: Of the primitive cell; None for a molecule.
     """
 
     name: str
@@ -74,12 +79,19 @@ class Material:
     electrons: int
     periodic: bool
     twists: tuple[Twist, ...]
+    standing_waves: bool = False
+    volume_bohr3: float | None = None
 
     @property
     def counts(self) -> tuple[int, int]:
         """(N_up, N_down) in the simulation cell."""
         spin = self.config.total_spin
         return (self.electrons + spin) // 2, (self.electrons - spin) // 2
+
+    @property
+    def most_of_one_spin(self) -> int:
+        """Particles of the largest species in the simulation cell."""
+        return max(*self.counts, *positron_spins(self.config.positrons))
 
     @property
     def folder(self) -> Path:
@@ -161,8 +173,9 @@ def read_material(path: Path) -> Material:
             remedy="choose a coarser grid",
         )
     up_and_down = counts_of(content, simulation, where=str(path))
+    standing = False
     if content.is_electron_gas:
-        _check_shells(simulation, content, up_and_down, twists, path)
+        standing = _check_shells(simulation, content, up_and_down, twists, path)
     vacuum_bohr = content.mean_field.vacuum_bohr
     if primitive.periodic and vacuum_bohr is not None:
         _check_vacuum(primitive, supercell, twists, vacuum_bohr, path)
@@ -175,6 +188,8 @@ def read_material(path: Path) -> Material:
         sum(up_and_down),
         bool(primitive.periodic),
         twists,
+        standing,
+        float(abs(np.linalg.det(primitive.lattice))) if primitive.periodic else None,
     )
 
 
@@ -184,12 +199,15 @@ def _check_shells(
     counts: Sequence[int],
     twists: Sequence[Twist],
     path: Path,
-) -> None:
-    """Refuses open shells of plane waves before anything runs."""
+) -> bool:
+    """Refuses open shells of plane waves before anything runs; returns whether all are pairs."""
     rules = {"open_shell": content.mean_field.open_shell, "where": f"{path}, key 'mean_field'"}
+    pairs = True
     for twist in twists:
         for count in counts:
-            occupied(simulation.lattice, twist.frac, count, **rules)
+            waves = occupied(simulation.lattice, twist.frac, count, **rules)
+            pairs = pairs and paired(waves, np.array(twist.frac)) is not None
+    return pairs
 
 
 def _check_vacuum(

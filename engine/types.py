@@ -58,6 +58,20 @@ class Basis:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class AtomicOrbitals:
+    """The occupied orbitals as combinations of atomic functions alone, none left to plane waves.
+
+    Attributes:
+        coefficients: Per species (n_s, ao); complex in a periodic cell with complex orbitals.
+        basis: The Gaussians, all of them.
+    """
+
+    coefficients: tuple[Array, ...]
+    basis: Basis
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Reference:
     """The occupied mean-field orbitals of the simulation cell at its twist.
 
@@ -77,6 +91,8 @@ class Reference:
         images: (T, 3) integer lattice translations that reach the cell, (0, 0, 0) first.
         wave_coefficients: Per species (n_s, G) complex; empty without plane waves.
         waves: (G, 3) integers in units of the reciprocal vectors.
+        atomic: The same orbitals in atomic functions, where the mean field has any.
+        centres: (A, 3) where the Gaussians sit, bohr; None for the nuclei.
     """
 
     coefficients: tuple[Array, ...]
@@ -87,6 +103,8 @@ class Reference:
     waves: tuple[tuple[int, int, int], ...] = dataclasses.field(
         default=(), metadata={"static": True}
     )
+    atomic: AtomicOrbitals | None = None
+    centres: Array | None = None
 
 
 class PairSums(NamedTuple):
@@ -95,18 +113,22 @@ class PairSums(NamedTuple):
         sums[i, s] = sum_j weights[s, j] features(r_i - r_j)
 
     Derivatives of a pair's features are those in the three components of its displacement,
-    however many particles there are: the kinetic energy makes use of it.
+    however many particles there are: the kinetic energy makes use of it. So it does of features
+    of one particle alone, where there are some.
 
     Attributes:
         features: (params, displacements (..., 3), itself (...), system) -> (..., F); `itself` is
             1 for the pair of a particle with itself, else 0.
         weights: (system) -> (S, n).
-        apply: (params, walker, sums (n, S, F), system, reference) -> LogPsi.
+        apply: (params, walker, sums (n, S, F), system, reference) -> LogPsi; with `single` it
+            takes their values (n, f) in the end.
+        single: (params, position (3,), species index, system, reference) -> (f,), or None.
     """
 
     features: Callable[[Params, Array, Array, System], Array]
     weights: Callable[[System], Any]
-    apply: Callable[[Params, Walker, Array, System, Reference], LogPsi]
+    apply: Callable[..., LogPsi]
+    single: Callable[[Params, Array, Array, System, Reference], Array] | None = None
 
 
 class Wavefunction(NamedTuple):
@@ -200,7 +222,8 @@ class Estimator(NamedTuple):
 
     Attributes:
         init: () -> state, a pytree of arrays; a checkpoint stores it.
-        update: (state, params, walkers (W, n, 3), system, reference, key) -> state.
+        update: (state, params, walkers (W, n, 3), energy (W,), system, reference, key) -> state;
+            the real parts of their local energies, hartree.
         finish: (state, system) -> name -> `engine.io.observables.Observable`; on the host.
     """
 

@@ -8,6 +8,7 @@ from engine.config.contrast import ContrastConfig
 from engine.config.electron_gas import ElectronGasStructure
 from engine.config.family import FamilyConfig
 from engine.config.fock import FockMethodConfig, method_class
+from engine.config.joint import JointConfig
 from engine.config.learned import LearnedConfig
 from engine.config.material import (
     STRUCTURES,
@@ -49,6 +50,7 @@ __all__ = [
     "FileStructure",
     "FockMethodConfig",
     "HamiltonianConfig",
+    "JointConfig",
     "LearnedConfig",
     "Literature",
     "MaterialConfig",

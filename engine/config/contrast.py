@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from engine.config.family import CORRECTIONS, check_corrections
 from engine.config.schema import key
 from engine.errors import ConfigError
 
@@ -16,6 +17,11 @@ class ContrastConfig:
     terms: dict[str, Any] = key(
         "material (or material/method where several methods run) -> coefficient"
     )
+    corrections: list[str] = key(
+        f"finite-size columns that are added to the energies of crystals and gases first: "
+        f"{', '.join(CORRECTIONS)}",
+        default=[],
+    )
     description: str = key("one line for the table", default="")
     literature_ha: float | None = key("published value", default=None, unit="hartree")
     literature_error_ha: float | None = key(
@@ -25,6 +31,7 @@ class ContrastConfig:
 
     def check(self, where: str) -> None:
         """Raises ConfigError where a coefficient is no number, or there is none."""
+        check_corrections(self.corrections, where)
         numbers = [c for c in self.terms.values() if isinstance(c, int | float)]
         good = [c for c in numbers if not isinstance(c, bool) and c]
         if not good or len(good) < len(self.terms):

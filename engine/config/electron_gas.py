@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from engine.config.schema import key
 from engine.errors import ConfigError
@@ -24,6 +25,11 @@ class ElectronGasStructure:
     lattice_rows: list[list[float]] | None = key(
         "any other cell: lattice vectors as rows, scaled to the density", default=None
     )
+    sites: list[int] | None = key(
+        "crystal the electrons may form, one per site: repetitions along each lattice vector of "
+        "the cell; for reference: localised and the order parameter",
+        default=None,
+    )
 
     @property
     def spin(self) -> int:
@@ -31,7 +37,8 @@ class ElectronGasStructure:
         return round(self.polarisation * self.electrons)
 
     def check(self, where: str) -> None:
-        """Raises ConfigError where the polarisation is none that so many electrons can have."""
+        """Raises ConfigError where so many electrons cannot have the polarisation or the sites."""
+        check_sites(self.sites, self.electrons, f"{where}, key 'sites'")
         exact = abs(self.polarisation * self.electrons - self.spin) < 1e-6
         if exact and (self.electrons - self.spin) % 2 == 0:
             return
@@ -44,3 +51,17 @@ class ElectronGasStructure:
             expected=f"(N_up - N_down) / N with whole numbers, e.g. {near:.9g}",
             remedy="change the polarisation or the number of electrons",
         )
+
+
+def check_sites(sites: list[int] | None, electrons: int, where: str) -> None:
+    """Raises ConfigError where a crystal has not one site per electron."""
+    if sites is None:
+        return
+    if len(sites) == 3 and min(sites) > 0 and math.prod(sites) == electrons:
+        return
+    raise ConfigError(
+        f"{' x '.join(map(str, sites))} sites for {electrons} electrons",
+        where=where,
+        expected=f"three positive numbers whose product is {electrons}",
+        remedy="give the repetitions of the crystal along each lattice vector of the cell",
+    )

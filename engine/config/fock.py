@@ -16,9 +16,10 @@ class FockIntegralsConfig:
     """Which orbitals the Hamiltonian is written in."""
 
     orbitals: str = key(
-        "canonical, MP2 natural, orthogonalised atomic (oao), or in a molecule localised orbitals",
+        "canonical, natural of MP2 or of CISD, orthogonalised atomic (oao), or in a molecule "
+        "localised orbitals",
         default="canonical",
-        choices=("canonical", "natural", "oao", "boys", "pipek-mezey"),
+        choices=("canonical", "natural", "natural-cisd", "oao", "boys", "pipek-mezey"),
     )
     frozen: int = key("doubly occupied orbitals kept frozen, lowest first", default=0, at_least=0)
     active: int | None = key("orbitals kept after those; all when left out", default=None)
@@ -37,6 +38,11 @@ class FockAnsatzConfig:
     )
     spin_flip: bool = key(
         "amplitudes equal under exchange of the spins: total spin 0, 2, ...", default=False
+    )
+    translations: bool = key(
+        "amplitudes symmetric under the translations of the simulation cell, with the momentum of "
+        "the mean field; a crystal in oao orbitals",
+        default=False,
     )
     number: str = key(
         "real or complex; auto takes real where all twists are 0 or 1/2",
@@ -63,6 +69,13 @@ class SelectionConfig:
         "proxy of the first stage",
         default="epstein-nesbet",
         choices=("max", "sum", "residual", "epstein-nesbet"),
+    )
+    drawn: float = key(
+        "share of the survivors that is drawn, with probabilities that follow the squared score, "
+        "instead of the best; trains the network beyond what is selected",
+        default=0.0,
+        at_least=0,
+        at_most=1,
     )
     period: int = key("steps between renewals", default=20, at_least=1)
     chunk: int = key(

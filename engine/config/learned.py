@@ -256,12 +256,16 @@ def learned_name(reference: str) -> str | None:
     return found[1] if found else None
 
 
+LOCALISED = "localised"
+"""Gaussians on the sites of a crystal of electrons, as a method's reference."""
+
+
 def check_reference(reference: str, where: str) -> None:
     """Raises ConfigError where the key `reference` names no kind of mean field."""
-    if reference != "scf" and learned_name(reference) is None:
+    if reference not in ("scf", LOCALISED) and learned_name(reference) is None:
         raise ConfigError(
             f"reference '{reference}'",
             where=f"{where}, key 'reference'",
-            expected="scf, or learned-<name> for learned/<name>.yaml",
+            expected="scf, localised, or learned-<name> for learned/<name>.yaml",
             remedy="delete the key, or name a learned Hamiltonian",
         )

@@ -149,9 +149,10 @@ class MeanFieldConfig:
 
     method: str = key(
         "mean field; in a periodic cell its k-point version; plane-waves for an electron gas, "
-        "oscillator for electrons and positrons without nuclei",
+        "oscillator for electrons and positrons without nuclei; localised is what a method with "
+        "reference: localised takes instead",
         default="rhf",
-        choices=("rhf", "uhf", "rohf", "rks", "plane-waves", "oscillator"),
+        choices=("rhf", "uhf", "rohf", "rks", "plane-waves", "oscillator", "localised"),
     )
     basis: str = key(
         "basis set by its PySCF name; of GTH kind with pseudopotentials", default="cc-pvdz"
@@ -229,6 +230,9 @@ class MaterialConfig:
         default=[1, 1, 1],
     )
     charge: int = key("net charge of the simulation cell", default=0, unit="e")
+    neutralising_background: bool = key(
+        "a uniform charge that cancels `charge` in a periodic cell", default=False
+    )
     spin: int = key("N_up - N_down in the simulation cell", default=0)
     positrons: int = key("positrons in the simulation cell", default=0, at_least=0)
     pseudopotentials: dict[str, Any] = key(
@@ -262,6 +266,7 @@ class MaterialConfig:
             return
         plain = {"supercell": ([1, 1, 1], "electrons"), "charge": (0, "electrons")}
         plain |= {"spin": (0, "polarisation"), "positrons": (0, "electrons")}
+        plain |= {"neutralising_background": (False, "electrons")}
         for name, (value, inside) in plain.items():
             if getattr(self, name) != value:
                 raise ConfigError(

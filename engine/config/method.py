@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from engine.config.learned import check_reference
+from engine.config.learned import LOCALISED, check_reference
 from engine.config.schema import key, section
 from engine.errors import ConfigError, nearest
 
@@ -18,11 +18,13 @@ LIVE = 4
 class AnsatzConfig:
     """The functional family."""
 
-    name: str = key("ansatz", default="ferminet", choices=("slater", "ferminet", "psiformer"))
+    name: str = key(
+        "ansatz", default="ferminet", choices=("slater", "ferminet", "psiformer", "transferable")
+    )
     determinants: int = key("number of dense determinants", default=4, at_least=1)
     layers: int = key("layers of the backbone", default=3, at_least=1)
     width: int = key("features per particle", default=64, at_least=1)
-    pair_width: int = key("features per pair (ferminet)", default=16, at_least=1)
+    pair_width: int = key("features per pair (ferminet, transferable)", default=16, at_least=1)
     heads: int = key("attention heads (psiformer)", default=4, at_least=1)
     jastrow: bool = key("pair factor with the exact cusp", default=True)
     number: str = key(
@@ -178,7 +180,12 @@ class VmcConfig:
 
     def of_twist(self, index: int) -> VmcConfig:
         """Returns the section as it applies to a twist: that of the first one transfers nothing."""
-        steps = self.steps if self.transfer_steps is None or not index else self.transfer_steps
+        return self.limited(
+            self.steps if self.transfer_steps is None or not index else self.transfer_steps
+        )
+
+    def limited(self, steps: int) -> VmcConfig:
+        """Returns the section with another limit on the steps, of what transfers nothing."""
         least = None if self.min_steps is None or self.min_steps > steps else self.min_steps
         return dataclasses.replace(self, steps=steps, min_steps=least, transfer_steps=None)
 
@@ -187,14 +194,22 @@ OBSERVABLES = {
     "contact-density": None,
     "density": None,
     "dipole": False,
-    "momentum-distribution": True,
+    "electron-contact": None,
+    "momentum-distribution": None,
+    "nuclear-contact": None,
     "order-parameter": True,
-    "pair-correlation": True,
+    "pair-correlation": None,
+    "pair-density": True,
+    "pair-momentum": None,
     "polarisation": True,
     "spin-squared": None,
     "structure-factor": True,
 }
 """Name -> whether it needs a periodic cell (True) or an open one (False)."""
+
+
+ANNIHILATION = frozenset({"contact-density", "pair-momentum"})
+"""Observables of electrons and positrons that meet."""
 
 
 def check_steps(least: int, limit: int, where: str) -> None:
@@ -236,14 +251,45 @@ class EvaluateConfig:
         at_least=1,
     )
 
-    def check_material(self, periodic: bool, positrons: int, where: str) -> None:
-        """Raises ConfigError where an observable does not exist in this kind of matter."""
-        if "contact-density" in self.observables and not positrons:
+    def check_material(
+        self,
+        periodic: bool,
+        positrons: int,
+        where: str,
+        *,
+        nuclei: bool = True,
+        lone_pair: bool = False,
+    ) -> None:
+        """Raises ConfigError where an observable does not exist in this kind of matter.
+
+        Args:
+            periodic: A crystal, or a molecule.
+            positrons: How many there are.
+            where: Campaign, material and method, for error messages.
+            nuclei: Whether there are some.
+            lone_pair: Whether there is nothing but an electron and a positron.
+        """
+        for name in ANNIHILATION.intersection(self.observables):
+            if not positrons:
+                raise ConfigError(
+                    f"observable '{name}' without positrons",
+                    where=where,
+                    expected="a material with positrons beside its electrons",
+                    remedy="delete it from the list, or set positrons in the material",
+                )
+        if not nuclei and "nuclear-contact" in self.observables:
             raise ConfigError(
-                "observable 'contact-density' without positrons",
+                "observable 'nuclear-contact' without nuclei",
                 where=where,
-                expected="a material with positrons beside its electrons",
-                remedy="delete it from the list, or set positrons in the material",
+                expected="a material with atoms",
+                remedy="delete it from the list",
+            )
+        if lone_pair and "pair-momentum" in self.observables:
+            raise ConfigError(
+                "observable 'pair-momentum' of a lone pair at rest, whose momentum is zero",
+                where=where,
+                expected="something else that takes up the momentum",
+                remedy="delete it from the list",
             )
         for name in self.observables:
             if OBSERVABLES[name] is not None and OBSERVABLES[name] != periodic:
@@ -281,7 +327,8 @@ class MethodConfig:
     )
     description: str = key("one line for tables", default="")
     reference: str = key(
-        "which mean field seeds the wavefunction: scf, or learned-<name> of `learned/<name>.yaml`",
+        "which mean field seeds the wavefunction: scf, learned-<name> of `learned/<name>.yaml`, or "
+        "localised, Gaussians on the sites of an electron gas (ansatz slater alone)",
         default="scf",
     )
     precision: str = key(
@@ -298,6 +345,13 @@ class MethodConfig:
     def check(self, where: str) -> None:
         """Raises ConfigError where sections contradict each other."""
         check_reference(self.reference, where)
+        if self.reference == LOCALISED and self.ansatz.name != "slater":
+            raise ConfigError(
+                f"reference localised with ansatz {self.ansatz.name}",
+                where=f"{where}, key 'reference'",
+                expected="ansatz slater: a network is not told where the sites are",
+                remedy="set reference: scf, or ansatz.name: slater",
+            )
         if self.space != "real":
             raise ConfigError(
                 f"space {self.space} with the sections of real space",

@@ -32,7 +32,7 @@ def averaged(measure: Measure, shapes: Mapping[str, tuple[int, ...]], describe: 
     def init():
         return {name: blocks.empty(shape) for name, shape in shapes.items()}
 
-    def update(state, params, walkers, system, reference, key):
+    def update(state, params, walkers, energy, system, reference, key):
         keys = jax.random.split(key, len(walkers))
         over = jax.vmap(measure, in_axes=(None, 0, None, None, 0))
         samples = over(params, walkers, system, reference, keys)

@@ -1,6 +1,7 @@
 """Particle densities: on a grid, and averaged over spheres about each nucleus; 1/bohr^3.
 
-Charge and spin density are sum_s q_s n_s and n_up - n_down of what is stored per species.
+One of each species, then the charge density sum_s q_s n_s of the particles, nuclei left out, in
+units of e, and the spin density n_up - n_down of the electrons.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
     `options.grid`^3 parallelepipeds; entry (i, j, k) is the average over one of them.
     """
     del wavefunction
-    n, bins, species = options.grid, options.bins, len(system.counts)
+    n, bins, kind = options.grid, options.bins, _weights(system)
+    species = len(kind)
     centres = max(len(system.symbols), 0 if system.cell.periodic else 1)
-    owner = np.repeat(np.eye(species), system.counts, axis=0)
+    owner = kind.T
 
     def measure(params, walker, system, reference, key):
         r = walker.astype(jnp.float64)
@@ -39,7 +41,7 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
         place = place % n if system.cell.periodic else place
         inside = jnp.all((place >= 0) & (place < n), axis=1)
         flat = jnp.where(inside, place @ np.array([n * n, n, 1]), n**3)
-        grid = jnp.zeros((species, n**3)).at[np.argmax(owner, axis=1), flat].add(1.0, mode="drop")
+        grid = jnp.zeros((species, n**3)).at[:, flat].add(kind, mode="drop")
         return {"grid": grid.reshape(species, n, n, n), "spheres": spheres(r, system)}
 
     def spheres(r, system):
@@ -53,7 +55,7 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
         voxel = abs(np.linalg.det(rows)) / n**3
         edges = np.linspace(0, float(_reach(system)), bins + 1)
         shell = 4 * np.pi / 3 * np.diff(edges**3)
-        names = tuple(s.name for s in system.species)
+        names = (*(s.name for s in system.species), "charge", "spin")
         points = (np.arange(n) + 0.5) / n
         axes = {f"frac_{i}": (points, "") for i in (1, 2, 3)}
         radius = {"radius": ((edges[1:] + edges[:-1]) / 2, "bohr")}
@@ -74,6 +76,14 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
 
     shapes = {"grid": (species, n, n, n), "spheres": (species, centres, bins)}
     return averaged(measure, shapes, describe)
+
+
+def _weights(system: System) -> np.ndarray:
+    """Returns (species + 2, n): what each particle counts in each of the densities."""
+    names = np.repeat([s.name for s in system.species], system.counts)
+    spin = 1.0 * (names == "up") - 1.0 * (names == "down")
+    own = [1.0 * (names == s.name) for s in system.species]
+    return np.array([*own, system.particle_charges, spin])
 
 
 def _centres(system: System):

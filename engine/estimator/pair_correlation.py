@@ -1,9 +1,13 @@
-"""Pair correlation functions of a periodic cell, per pair of species.
+"""Pair correlation functions, per pair of species.
 
     g_ab(r) = V / (N_a N_b) < sum_{i in a, j in b, j != i} delta(r - |r_i - r_j|) > / (4 pi r^2)
 
-in bins up to half the shortest lattice vector. Far apart it approaches 1, or (N - 1)/N for a
-species with itself.
+of a periodic cell, in bins up to half the shortest lattice vector. Far apart it approaches 1, or
+(N - 1)/N for a species with itself. In an open cell there is no volume: the distribution
+
+    h_ab(r) = < sum_pairs delta(r - |r_i - r_j|) > / (4 pi r^2)
+
+counts each pair once, and its integral over space is their number.
 """
 
 from __future__ import annotations
@@ -20,11 +24,13 @@ from engine.io.observables import Observable
 from engine.system.system import System
 from engine.types import Estimator, Wavefunction
 
+RADIUS_BOHR = 10.0
+"""Largest distance in an open cell."""
 NEIGHBOURS = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
 
 
 def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) -> Estimator:
-    """Returns the estimator. Bins scale with the cell."""
+    """Returns the estimator. Bins of a periodic cell scale with it."""
     del wavefunction
     kinds = [
         (a, b)
@@ -36,24 +42,25 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
     members = np.array([(species[i] == a) & (species[j] == b) for a, b in kinds], float)
 
     def measure(params, walker, system, reference, key):
-        width = _radius(system.cell.lattice) / options.bins
-        d = system.cell.nearest_image(walker[i] - walker[j]).astype(jnp.float64)
-        images = d[:, None] + NEIGHBOURS @ system.cell.lattice
-        distance = jnp.sqrt(jnp.min(jnp.sum(images**2, axis=-1), axis=1))
+        width = _radius(system) / options.bins
+        distance = _distances(walker[i] - walker[j], system)
         place = jnp.floor(distance / width).astype(int)
         inside = (place[:, None] == jnp.arange(options.bins)).astype(jnp.float64)
         return {"pairs": members @ inside}
 
     def describe(state, system):
-        edges = np.linspace(0, float(_radius(system.cell.lattice)), options.bins + 1)
-        shell = 4 * np.pi / 3 * np.diff(edges**3)
-        ideal = np.array([_ordered(system.counts, a, b) for a, b in kinds])
-        scale = float(system.cell.volume) / ideal[:, None] / shell
+        edges = np.linspace(0, float(_radius(system)), options.bins + 1)
+        scale = 3 / (4 * np.pi * np.diff(edges**3))
+        name, unit = ("pair_distribution", "1/bohr^3")
+        if system.cell.periodic:
+            ideal = np.array([_ordered(system.counts, a, b) for a, b in kinds])
+            scale = float(system.cell.volume) / ideal[:, None] * scale
+            name, unit = "pair_correlation", ""
         names = tuple(f"{system.species[a].name}-{system.species[b].name}" for a, b in kinds)
         axes = {"radius": ((edges[1:] + edges[:-1]) / 2, "bohr")}
         pairs = state["pairs"]
         value, error = blocks.mean(pairs) * scale, blocks.error(pairs) * scale
-        return {"pair_correlation": Observable(value, error, "", axes, names)}
+        return {name: Observable(value, error, unit, axes, names)}
 
     return averaged(measure, {"pairs": (len(kinds), options.bins)}, describe)
 
@@ -63,7 +70,18 @@ def _ordered(counts: tuple[int, ...], a: int, b: int) -> float:
     return counts[a] * counts[b] / (2 if a == b else 1)
 
 
-def _radius(lattice):
+def _distances(d, system: System):
+    """Returns the lengths (p,) of displacements (p, 3) between nearest images, bohr."""
+    d = system.cell.nearest_image(d).astype(jnp.float64)
+    if not system.cell.periodic:
+        return jnp.linalg.norm(d, axis=-1)
+    images = d[:, None] + NEIGHBOURS @ system.cell.lattice
+    return jnp.sqrt(jnp.min(jnp.sum(images**2, axis=-1), axis=1))
+
+
+def _radius(system: System):
     """Returns half the shortest lattice vector, bohr: the largest sphere without overlap."""
-    others = NEIGHBOURS[np.any(NEIGHBOURS, axis=1)] @ lattice
+    if not system.cell.periodic:
+        return RADIUS_BOHR
+    others = NEIGHBOURS[np.any(NEIGHBOURS, axis=1)] @ system.cell.lattice
     return 0.5 * jnp.sqrt(jnp.min(jnp.sum(others**2, axis=-1)))

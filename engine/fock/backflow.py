@@ -24,6 +24,7 @@ from jax import Array
 from engine.config.fock import FockAnsatzConfig
 from engine.errors import ConfigError
 from engine.fock.determinants import FockSpace, orbitals_of, unpack
+from engine.fock.symmetry import Orbit, Translations, make_representative
 from engine.io.integrals import Integrals
 from engine.types import LogPsi, Wavefunction
 
@@ -37,12 +38,13 @@ class Backflow(NamedTuple):
         derivatives: (params, x, reference) -> (LogPsi, inputs, slopes): per dense layer its input
             a and the derivatives (1 or 2, out) of log (and arg) by its output; the derivative by
             the weights is their product a x slope, by the bias the slope.
-        spin_flip: Whether amplitudes are equal under exchange of the spins.
+        representative: x -> Orbit: which determinant gives the amplitude of x by symmetry; None
+            without symmetries.
     """
 
     wavefunction: Wavefunction
     derivatives: Callable[..., tuple[LogPsi, dict[str, Array], dict[str, Array]]]
-    spin_flip: bool
+    representative: Callable[[Array], Orbit] | None = None
 
 
 class Corrections(nn.Module):
@@ -102,9 +104,21 @@ def _complement(occupied: np.ndarray) -> np.ndarray:
 
 
 def make_backflow(
-    config: FockAnsatzConfig, space: FockSpace, *, is_complex: bool, dtype: Any
+    config: FockAnsatzConfig,
+    space: FockSpace,
+    *,
+    is_complex: bool,
+    dtype: Any,
+    translations: Translations | None = None,
 ) -> Backflow:
     """Builds the ansatz.
+
+    Args:
+        config: The section `ansatz`.
+        space: Orbitals and electrons.
+        is_complex: Whether amplitudes are complex.
+        dtype: Floating-point type of the network.
+        translations: Those under which amplitudes are symmetric; None for none.
 
     Raises:
         ConfigError: Spin-flip symmetry of a polarised system.
@@ -120,17 +134,24 @@ def make_backflow(
     columns = 2 * n - space.n_electrons if uses_holes(space) else space.n_electrons
     shape = (config.determinants, 2 * n, columns)
     network = Corrections(config.layers, config.width, shape, config.scale, is_complex, dtype)
+    representative = None
+    if config.spin_flip or translations:
+        representative = make_representative(
+            space, spin_flip=config.spin_flip, translations=translations
+        )
 
     def init(key, system, reference):
         del system, reference
         return network.init(key, jnp.zeros(2 * n, dtype))["params"]
 
     def evaluate(variables, x, reference, **options):
-        x = flipped(x) if config.spin_flip else x
+        orbit = representative(x) if representative else None
+        x = orbit.words if representative else x
         occupation = (2.0 * unpack(x, n).reshape(-1) - 1.0).astype(dtype)
         output, extra = network.apply(variables, occupation, mutable=["inputs"])
         orbitals = output + reference.astype(output.dtype)
-        return _amplitude(space, x, orbitals), extra["inputs"]
+        psi = _amplitude(space, x, orbitals)
+        return _turned(psi, orbit) if orbit else psi, extra["inputs"]
 
     def apply(params, x, system, reference):
         del system
@@ -148,16 +169,13 @@ def make_backflow(
         named = {name.removeprefix("in_"): value[0] for name, value in inputs.items()}
         return psi, named, {name.removeprefix("out_"): value for name, value in slopes.items()}
 
-    return Backflow(Wavefunction(init, apply), derivatives, config.spin_flip)
+    return Backflow(Wavefunction(init, apply), derivatives, representative)
 
 
-def flipped(x: Array) -> Array:
-    """Returns x or x with its spins exchanged, whichever has the larger up string."""
-    larger, decided = jnp.asarray(False), jnp.asarray(False)
-    for word in range(x.shape[-1] - 1, -1, -1):
-        larger = jnp.where(decided, larger, x[0, word] >= x[1, word])
-        decided = decided | (x[0, word] != x[1, word])
-    return jnp.where(larger, x, x[::-1])
+def _turned(psi: LogPsi, orbit: Orbit) -> LogPsi:
+    """Returns the amplitude of a determinant from that of the orbit's representative."""
+    log = jnp.where(orbit.vanishes, -jnp.inf, psi.log).astype(psi.log.dtype)
+    return LogPsi(log, psi.arg + (2 * np.pi * orbit.turns).astype(psi.arg.dtype))
 
 
 def _amplitude(space: FockSpace, x: Array, orbitals: Array) -> LogPsi:

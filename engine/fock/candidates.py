@@ -147,3 +147,18 @@ def best(candidates: Candidates, score: Array, count: int) -> Array:
     chosen = jnp.where((values >= 0)[:, None, None], candidates.words[order], jnp.uint64(NONE))
     missing = jnp.full((count - size, *chosen.shape[1:]), NONE, jnp.uint64)
     return jnp.concatenate([chosen, missing])
+
+
+def drawn(candidates: Candidates, score: Array, count: int, share: float, key: Array) -> Array:
+    """Returns (count, 2, w): the best, and a `share` of them drawn without replacement.
+
+    Probabilities follow the squared score: the weight, where it is an amplitude.
+    """
+    size = min(count, len(score))
+    sure = size - round(share * size)
+    chance = jnp.where(score > 0, 2 * jnp.log(score), -jnp.inf)
+    chance = chance + jax.random.gumbel(key, score.shape, chance.dtype)
+    _, order = jax.lax.top_k(score, sure)
+    chance = chance.at[order].set(jnp.inf)
+    _, order = jax.lax.top_k(chance, size)
+    return best(candidates, jnp.full_like(score, -1.0).at[order].set(score[order]), count)

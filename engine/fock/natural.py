@@ -26,7 +26,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from engine.config.fock import FockOptimizerConfig
-from engine.fock.backflow import Backflow, flipped
+from engine.fock.backflow import Backflow
 from engine.fock.functional import krylov_step, make_amplitudes, residual
 from engine.fock.gram import centring, gram_matrix, stack, unstack
 from engine.fock.subspace import Subspace
@@ -175,13 +175,15 @@ def _direction(model: Backflow, options: FockOptimizerConfig, is_complex: bool):
 def _draw(model: Backflow, options: FockOptimizerConfig):
     """Builds (words, amplitudes, vector, J phi', key) -> the same of `batch` rows.
 
-    Without replacement, with probabilities that follow |psi|; one of two spin-flipped rows.
+    Without replacement, with probabilities that follow |psi|; one row of every orbit of the
+    symmetries.
     """
 
     def draw(words, amplitudes, vector, moved, key):
         weight = jnp.log(jnp.abs(amplitudes))
-        if model.spin_flip:
-            own = jnp.all(jax.vmap(flipped)(words) == words, axis=(-1, -2))
+        if model.representative:
+            own = jax.vmap(model.representative)(words).words
+            own = jnp.all(own == words, axis=(-1, -2))
             weight = jnp.where(own, weight, -jnp.inf)
         score = weight + jax.random.gumbel(key, weight.shape, weight.dtype)
         _, rows = jax.lax.top_k(score, options.batch)

@@ -2,6 +2,7 @@
 
 Stage one scores the connected space of the core by a proxy and keeps a multiple of the core size;
 stage two evaluates the network on core and survivors, and the largest |psi| are the next core.
+A share of the survivors may be drawn instead of taken by rank.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from jax import Array
 
 from engine.config.fock import SelectionConfig
 from engine.errors import ConfigError
-from engine.fock.candidates import GUARD, Candidates, best, make_candidates
+from engine.fock.candidates import GUARD, Candidates, best, drawn, make_candidates
 from engine.fock.determinants import NONE, FockSpace, aufbau, valid
 from engine.fock.functional import make_amplitudes, residual
 from engine.fock.slater_condon import FockHamiltonian
@@ -45,7 +46,8 @@ class Selection(NamedTuple):
     Attributes:
         size: step -> determinants of the core.
         start: H -> Selected, without a network: first-order amplitudes.
-        renew: (params, H, reference, Selected, step) -> Selected, at multiples of the period.
+        renew: (params, H, reference, Selected, step) -> Selected, at multiples of the period; the
+            same object where no survivor could enter the core.
         subspace: (H, Selected, step) -> Subspace of the lists made at `step`.
     """
 
@@ -68,14 +70,20 @@ def check_core(options: SelectionConfig, space: FockSpace) -> None:
 
 
 def make_selection(
-    wavefunction: Wavefunction, options: SelectionConfig, space: FockSpace, *, is_complex: bool
+    wavefunction: Wavefunction,
+    options: SelectionConfig,
+    space: FockSpace,
+    *,
+    is_complex: bool,
+    key: Array | None = None,
 ) -> Selection:
-    """Builds the functions of one system.
+    """Builds the functions of one system; `key` is for drawing survivors.
 
     Raises:
         ConfigError: A core larger than the space.
     """
     check_core(options, space)
+    root = jax.random.key(0) if key is None else key
     outside = space.dimension - (options.start or options.core)
     factor = options.survivor_factor
     amplitudes = jax.jit(make_amplitudes(wavefunction, is_complex=is_complex))
@@ -103,9 +111,12 @@ def make_selection(
         used = int(valid(words).sum())
         return words[: -(-used // SLOTS) * SLOTS]
 
-    def outlook(H, core, psi, energy, count):
-        found = candidates(H, core, psi)
-        return found, best(found, found.score(options.score, energy), survivors_of(count))
+    def outlook(H, core, psi, energy, step):
+        found, wanted = candidates(H, core, psi), survivors_of(size(step))
+        score = found.score(options.score, energy)
+        if not options.drawn:
+            return best(found, score, wanted)
+        return drawn(found, score, wanted, options.drawn, jax.random.fold_in(root, step))
 
     def first(H: FockHamiltonian) -> tuple[Array, Array]:
         """Returns core and amplitudes after first-order perturbation theory, again and again."""
@@ -127,11 +138,13 @@ def make_selection(
         if not survivors_of(count):
             return padded(core, core[:0])
         energy = residual(build(H, core, core[:0]), psi, "projected").energy
-        return padded(core, outlook(H, core, psi, energy, count)[1])
+        return padded(core, outlook(H, core, psi, energy, 0))
 
     def renew(params, H, reference, selected: Selected, step: int) -> Selected:
-        count = size(step)
-        core, survivors = active(selected, max(step - options.period, 0))
+        count, before = size(step), max(step - options.period, 0)
+        core, survivors = active(selected, before)
+        if count == size(before) and not bool(valid(survivors).any()):
+            return selected  # nothing is left outside
         both = jnp.concatenate([core, survivors])
         good = valid(both)
         psi = amplitudes(params, jnp.where(good[:, None, None], both, aufbau(space)), reference)
@@ -141,7 +154,7 @@ def make_selection(
             return padded(core, survivors[:0])
         sub = build(H, core, survivors[:0])
         energy = residual(sub, psi, "projected").energy
-        return padded(core, outlook(H, core, psi, energy, count)[1])
+        return padded(core, outlook(H, core, psi, energy, step))
 
     def subspace(H, selected: Selected, step: int):
         return build(H, *map(trimmed, active(selected, step)))

@@ -81,7 +81,10 @@ def forward(psi: Callable[[Walker], LogPsi], walker: Array, masses: np.ndarray) 
     if isinstance(psi, Psi) and psi.wavefunction.pair_sums:
         inputs.append(_pair_sums(psi, walker, rates))
         sums, fixed = psi.wavefunction.pair_sums, (psi.system, psi.reference)
-        function = lambda r, near: sums.apply(psi.params, r, near, *fixed)  # noqa: E731
+        inputs += [_singles(psi, walker, rates)] if sums.single else []
+        function = lambda r, near, *own: sums.apply(  # noqa: E731
+            psi.params, r, near, *fixed, *own
+        )
     pairs = [_first_and_second(x, walker) for x in folx.forward_laplacian(function)(*inputs)]
     return Derivatives(*(LogPsi(*parts) for parts in zip(*pairs, strict=True)))
 
@@ -114,6 +117,21 @@ def _pair_sums(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
         jacobian.reshape(3 * n, *others.shape[2:]),
         jnp.einsum("sj,ijf->isf", weights, second),
     )
+
+
+def _singles(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
+    """Returns the (n, f) features of single particles as functions of the coordinates."""
+    single, n = psi.wavefunction.pair_sums.single, len(walker)
+
+    def one(position, species):
+        features = lambda r: single(psi.params, r, species, psi.system, psi.reference)  # noqa: E731
+        out = folx.forward_laplacian(features)(position)
+        return out.x, out.jacobian.dense_array, out.laplacian
+
+    value, first, second = jax.vmap(one)(walker, psi.system.members)
+    blocks = jnp.eye(n, dtype=walker.dtype) * rates
+    jacobian = blocks[:, None, :, None] * first.transpose(1, 0, 2)
+    return _jet(value, jacobian.reshape(3 * n, *value.shape), second * rates[:, None] ** 2)
 
 
 def _jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:

@@ -18,6 +18,7 @@ KIND = "integrals"
 HERMITIAN = 1e-6
 """Largest deviation from Hermiticity of a file that is accepted, hartree."""
 ARRAYS = {"one_body": "hartree", "two_body": "hartree", "kinetic": "hartree"}
+TRANSLATIONS = ("places", "turns")
 CONSTANTS = ("nuclear", "madelung", "frozen", "frozen_kinetic", "mean_field")
 
 
@@ -41,6 +42,9 @@ class Integrals:
         n_cells: Primitive cells in the simulation cell.
         system_fingerprint: Of the system file.
         fingerprint: Of the file it was read from.
+        places: (K, n) where each translation of the simulation cell takes an orbital; None where
+            orbitals are not taken to one another.
+        turns: (K, n) its phase, exp(-2 pi i turns).
     """
 
     one_body: np.ndarray
@@ -58,6 +62,8 @@ class Integrals:
     n_cells: int
     system_fingerprint: str = ""
     fingerprint: str = ""
+    places: np.ndarray | None = None
+    turns: np.ndarray | None = None
 
     @property
     def n_orbitals(self) -> int:
@@ -88,6 +94,7 @@ class Integrals:
 def write_integrals(path: str | Path, integrals: Integrals, fingerprint: str) -> None:
     """Writes the file; `fingerprint` identifies the input of the stage."""
     names = (*ARRAYS, "up", "down", "twist", *CONSTANTS)
+    names += TRANSLATIONS if integrals.places is not None else ()
     data = {name: np.asarray(getattr(integrals, name)) for name in names}
     units = ARRAYS | {name: "hartree per simulation cell" for name in CONSTANTS}
     attributes = {
@@ -111,6 +118,7 @@ def read_integrals(path: str | Path) -> Integrals:
         **{name: float(data[name]) for name in CONSTANTS},
         **{name: facts[name] for name in ("orbitals", "n_cells", "system_fingerprint")},
         fingerprint=record.fingerprint,
+        **{name: data.get(name) for name in TRANSLATIONS},
     )
     check_integrals(result, path)
     return result

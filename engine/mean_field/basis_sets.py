@@ -21,6 +21,10 @@ COMMON = {
 """Bases to name in messages; the second line is for density fitting."""
 
 
+WITHOUT_BASIS = ("plane-waves", "localised", "oscillator")
+"""Mean fields that PySCF has no part in."""
+
+
 def check_options(
     options: MeanFieldConfig,
     symbols: Sequence[str],
@@ -39,7 +43,7 @@ def check_options(
         ConfigError: An unknown pseudopotential, functional or basis, an element without basis,
             or a basis that leaves out core electrons that are there.
     """
-    if options.method in ("plane-waves", "oscillator"):
+    if options.method in WITHOUT_BASIS:
         return
     if options.method == "rks":
         _check_functional(options.functional, f"{where}, key 'functional'")
@@ -61,6 +65,33 @@ def basis_size(name: str, symbols: Sequence[str]) -> int:
             exponents = [row for row in rows if not isinstance(row, int)]  # kappa may come first
             total += (2 * angular + 1) * (len(exponents[0]) - 1)
     return total
+
+
+def check_orbitals(
+    options: MeanFieldConfig, symbols: Sequence[str], n_cells: int, most: int, where: str
+) -> None:
+    """Refuses more particles of one spin than there are orbitals.
+
+    Args:
+        options: The `mean_field` section.
+        symbols: Elements of the primitive cell.
+        n_cells: Primitive cells in the simulation cell.
+        most: Particles of the largest species in the simulation cell.
+        where: File and section, for error messages.
+
+    Raises:
+        ConfigError: The basis is too small.
+    """
+    if options.method in WITHOUT_BASIS:
+        return
+    size = n_cells * basis_size(options.basis, symbols)
+    if most > size:
+        raise ConfigError(
+            f"{most} particles of one spin in {size} orbitals of basis '{options.basis}'",
+            where=f"{where}, key 'basis'",
+            expected="at least as many orbitals as particles of one spin",
+            remedy="choose a larger basis, or fewer particles of this spin",
+        )
 
 
 def _check_functional(name: str, where: str) -> None:

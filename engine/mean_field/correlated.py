@@ -17,8 +17,9 @@ import logging
 from typing import Any
 
 import numpy as np
-from pyscf import ao2mo, cc, fci, gto, mp, scf
+from pyscf import ao2mo, cc, ci, fci, gto, mp, scf
 
+from engine.errors import ConfigError, NumericalError
 from engine.io.integrals import Integrals, determinant_energy
 
 log = logging.getLogger(__name__)
@@ -83,21 +84,61 @@ def _coupled_cluster(field: Any, *, with_triples: bool) -> dict[str, float]:
     return found
 
 
+def cisd_density(one_body: np.ndarray, two_body: np.ndarray, occupied: np.ndarray) -> np.ndarray:
+    """Returns (n, n) the spin-summed density matrix of CISD of a closed shell.
+
+    Args:
+        one_body: (n, n) real h_pq, hartree.
+        two_body: (n, n, n, n).
+        occupied: (n, N / 2) doubly occupied orbitals of the mean field, to start from.
+
+    Raises:
+        ConfigError: Complex integrals.
+        NumericalError: Determinant or CISD do not converge.
+    """
+    if np.iscomplexobj(one_body) or np.iscomplexobj(two_body):
+        raise ConfigError(
+            "CISD natural orbitals of complex integrals",
+            where="integrals, key 'orbitals'",
+            expected="twists of 0 and 1/2, where the integrals are real",
+            remedy="set orbitals: natural, those of MP2",
+        )
+    field = _field(one_body, two_body, 0.0, (occupied, occupied))
+    solver = ci.CISD(field)
+    solver.max_cycle, solver.conv_tol = CYCLES, 1e-10
+    if field.converged:
+        solver.kernel()
+    if not (field.converged and np.all(solver.converged)):
+        raise NumericalError(
+            "CISD did not converge",
+            where="integrals, key 'orbitals'",
+            expected="a convergent determinant to start from",
+            remedy="set orbitals: natural, those of MP2, or canonical",
+        )
+    density = solver.make_rdm1()
+    C = field.mo_coeff
+    return C @ density @ C.T
+
+
 def _determinant(integrals: Integrals) -> Any:
     """Returns PySCF's converged field of the Hamiltonian."""
+    occupied = (integrals.up, integrals.down)
+    return _field(integrals.one_body, integrals.two_body, integrals.constant, occupied)
+
+
+def _field(one_body, two_body, constant: float, occupied: tuple[np.ndarray, np.ndarray]) -> Any:
+    n, (up, down) = len(one_body), (c.shape[1] for c in occupied)
     molecule = gto.M(verbose=0)
-    molecule.nelectron = integrals.n_up + integrals.n_down
-    molecule.spin = integrals.n_up - integrals.n_down
+    molecule.nelectron, molecule.spin = up + down, up - down
     molecule.incore_anyway = True
-    closed = integrals.n_up == integrals.n_down
+    closed = up == down
     field = (scf.RHF if closed else scf.UHF)(molecule)
-    n = integrals.n_orbitals
-    field.get_hcore = lambda *_: integrals.one_body
+    field.get_hcore = lambda *_: one_body
     field.get_ovlp = lambda *_: np.eye(n)
-    field.energy_nuc = lambda *_: integrals.constant
-    field._eri = ao2mo.restore(8, integrals.two_body, n)
+    field.energy_nuc = lambda *_: constant
+    field._eri = ao2mo.restore(8, two_body, n)
     field.max_cycle, field.conv_tol = CYCLES, 1e-10
-    densities = np.array([c @ c.T for c in (integrals.up, integrals.down)])
+    densities = np.array([c @ c.T for c in occupied])
     field.kernel(dm0=densities.sum(axis=0) if closed else densities)
     if not field.converged:
         field = field.newton().run()

@@ -10,11 +10,15 @@ from engine.errors import ConfigError
 from engine.io.integrals import Integrals
 from engine.io.mean_field import MeanField
 from engine.mean_field import orbital_basis as basis
+from engine.mean_field.correlated import cisd_density
 from engine.mean_field.pyscf_integrals import bloch_integrals, localise
+from engine.mean_field.translations import cell_translations
 from engine.system.supercell import translations
 
 LOCALISED = ("boys", "pipek-mezey")
 """Orbitals that molecules alone can have."""
+NATURAL = ("natural", "natural-cisd")
+"""Eigenvectors of the density matrix of MP2 or CISD."""
 
 
 def make_integrals(
@@ -33,7 +37,7 @@ def make_integrals(
         field: PySCF mean-field object with the cell, k-points and density fitting.
         mean_field: Its solution.
         S: (3, 3) integers, supercell L = S @ a; identity for a molecule.
-        orbitals: "canonical", "natural", "oao", "boys" or "pipek-mezey".
+        orbitals: "canonical", "natural" (MP2), "natural-cisd", "oao", "boys" or "pipek-mezey".
         frozen: Doubly occupied orbitals left out, lowest first.
         active: Orbitals kept after those; all where None.
         is_complex: Whether the integrals are complex (twists other than 0 and 1/2).
@@ -51,6 +55,10 @@ def make_integrals(
     rotation = _rotation(oao, orbitals, n_up, field, bloch, mean_field)
     whole = oao.rotated(rotation)
     space, energy, kinetic = basis.freeze(whole, frozen, active)
+    places, turns = None, None
+    if periodic and orbitals == "oao":
+        m = mean_field.coeff.shape[-2]
+        places, turns = cell_translations(np.asarray(S), mean_field.twist, m)
     return Integrals(
         one_body=space.one_body,
         two_body=space.two_body,
@@ -65,6 +73,8 @@ def make_integrals(
         orbitals=orbitals,
         twist=np.asarray(mean_field.twist, float),
         n_cells=len(cells),
+        places=places,
+        turns=turns,
     )
 
 
@@ -85,11 +95,11 @@ def _check(
             expected="canonical, natural or oao",
             remedy="set orbitals: oao, which are local in crystals too",
         )
-    if orbitals == "natural" and n_up != n_down:
+    if orbitals in NATURAL and n_up != n_down:
         raise ConfigError(
             f"natural orbitals of {n_up} + {n_down} electrons",
             where=f"{where}'orbitals'",
-            expected="a closed shell: the density is that of restricted MP2",
+            expected="a closed shell: the density is that of restricted MP2 or CISD",
             remedy="set orbitals: canonical",
         )
     if frozen > n_down or (frozen and orbitals == "oao"):
@@ -123,6 +133,10 @@ def _rotation(oao, kind: str, n_up: int, field: Any, bloch: Any, mean_field: Mea
         return C
     if kind == "natural":
         return C @ basis.natural(oao.rotated(C), n_up)
+    if kind == "natural-cisd":
+        space = oao.rotated(C)
+        density = cisd_density(space.one_body, space.two_body, space.up)
+        return C @ np.linalg.eigh(density)[1][:, ::-1]
     root = basis.square_root(bloch.overlap[0])
     atomic = np.linalg.solve(root, C)
     blocks = [localise(field.mol, part, kind) for part in (atomic[:, :n_up], atomic[:, n_up:])]

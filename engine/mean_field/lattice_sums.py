@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.io.mean_field import Shell
-from engine.mean_field.gto import solid_harmonics
+from engine.system.harmonics import solid_harmonics
 from engine.system.images import distance_to_cell
 
 NEGLIGIBLE = 1e-9

@@ -21,7 +21,7 @@ from scipy.special import erfc
 from engine.config import MeanFieldConfig
 from engine.errors import ConfigError, DataError
 from engine.io.mean_field import MeanField
-from engine.system.electron_gas import occupied, shells
+from engine.system.electron_gas import occupied, paired, shells
 from engine.system.system import System
 from engine.types import Basis, Reference
 
@@ -145,40 +145,49 @@ def make_reference(
 ) -> Reference:
     """Returns the occupied plane waves: nothing but their wave vectors.
 
-    These are arrays, so that all twists share a program though they occupy other waves.
+    These are arrays, so that all twists share a program though they occupy other waves. Real ones
+    come as k = 0, if that is occupied, then one k of each pair +-k, then the same k again: of each
+    pair the cosine, then the sine.
 
     Raises:
         DataError: The mean field is of another number of electrons.
-        ConfigError: Real orbitals.
+        ConfigError: Real orbitals of waves that are not pairs +-k.
     """
-    if not complex_orbitals:
-        raise ConfigError(
-            "real orbitals for plane waves",
-            where="ansatz.number",
-            expected="complex orbitals: exp(i k.r)",
-            remedy="set number: auto or complex",
-        )
     chosen = [_occupied_waves(mean_field, s.name, s.count) for s in system.species]
+    if not complex_orbitals:
+        chosen = [paired(waves, mean_field.twist) for waves in chosen]
+        if any(waves is None for waves in chosen):
+            raise ConfigError(
+                "real orbitals for plane waves that are not pairs k and -k",
+                where="ansatz.number",
+                expected="complex orbitals: exp(i k.r)",
+                remedy="set number: auto or complex",
+            )
     reciprocal = np.asarray(system.cell.reciprocal)
+    number = np.result_type(dtype, np.complex64) if complex_orbitals else dtype
     return Reference(
-        coefficients=tuple(
-            jnp.zeros((len(w), 0), np.result_type(dtype, np.complex64)) for w in chosen
-        ),
+        coefficients=tuple(jnp.zeros((len(w), 0), number) for w in chosen),
         kpoints=tuple(jnp.asarray((w + mean_field.twist) @ reciprocal, dtype) for w in chosen),
         basis=Basis((), (), (), ()),
         images=((0, 0, 0),),
     )
 
 
-def evaluate(k: Array, walker: Array) -> Array:
-    """Returns exp(i k_j.r_i), (n, n_s), of unit modulus.
+def evaluate(k: Array, walker: Array, *, real: bool = False) -> Array:
+    """Returns exp(i k_j.r_i), (n, n_s); real ones are 1, sqrt(2) cos(k.r) and sqrt(2) sin(k.r).
 
     Args:
-        k: (n_s, 3) wave vectors, 1/bohr.
+        k: (n_s, 3) wave vectors, 1/bohr; ordered as `make_reference` says.
         walker: (n, 3) positions, bohr.
+        real: Whether waves +-k stand as cosine and sine.
     """
     angle = jnp.matmul(walker, k.astype(walker.dtype).T, precision="highest")
-    return lax.complex(jnp.cos(angle), jnp.sin(angle))
+    if not real:
+        return lax.complex(jnp.cos(angle), jnp.sin(angle))
+    single, pairs = len(k) % 2, len(k) // 2
+    waves = angle[:, single : single + pairs]
+    both = 2**0.5 * jnp.concatenate([jnp.cos(waves), jnp.sin(waves)], axis=1)
+    return jnp.concatenate([jnp.ones_like(angle[:, :single]), both], axis=1)
 
 
 def _occupied_waves(mean_field: MeanField, species: str, count: int) -> np.ndarray:

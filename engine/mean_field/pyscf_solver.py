@@ -36,12 +36,13 @@ from pyscf.pbc.tools.k2gamma import kpts_to_kmesh
 from engine.config import MeanFieldConfig
 from engine.errors import ConfigError, NotConvergedError
 from engine.io.mean_field import MeanField, Shell
-from engine.mean_field.basis_sets import check_options
+from engine.mean_field.basis_sets import check_options, check_orbitals
 from engine.mean_field.occupation import aufbau
 from engine.mean_field.positrons import positron_orbitals
 from engine.mean_field.primitive import Sampling, sampling
 from engine.system.geometry import Geometry
 from engine.system.particles import positron_spins
+from engine.system.supercell import n_cells
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ def solve(
         NotConvergedError: No self-consistency, not even by the second-order method.
     """
     _check(primitive, n_up, n_down, options, pseudopotentials)
+    most = max(n_up, n_down, *positron_spins(positrons))
+    check_orbitals(options, primitive.symbols, n_cells(S), most, "mean_field")
     twist = np.asarray(twist, dtype=float)
     points = sampling(primitive, S, twist, options.vacuum_bohr) if primitive.periodic else None
     molecule = molecule_of(

@@ -11,7 +11,7 @@ from jax import Array, lax
 
 from engine.errors import ConfigError, DataError
 from engine.io.mean_field import MeanField
-from engine.mean_field import gto, oscillator, plane_waves
+from engine.mean_field import gto, localised, oscillator, plane_waves
 from engine.mean_field.lattice_sums import Split, cheapest, wave_coefficients, whole
 from engine.mean_field.unfold import (
     first_zone,
@@ -21,7 +21,7 @@ from engine.mean_field.unfold import (
     unfold,
 )
 from engine.system.system import System
-from engine.types import Basis, Reference
+from engine.types import AtomicOrbitals, Basis, Reference
 
 CHANNELS = {"up": 0, "down": 1, "positron_up": 2, "positron_down": 3}
 
@@ -48,6 +48,8 @@ def make_reference(
     _check_twist(mean_field, system, complex_orbitals)
     if mean_field.method == oscillator.METHOD:
         return oscillator.make_reference(system, dtype)
+    if mean_field.method == localised.METHOD:
+        return localised.make_reference(mean_field, system, dtype)
     if mean_field.waves is not None:
         return plane_waves.make_reference(
             mean_field, system, complex_orbitals=complex_orbitals, dtype=dtype
@@ -81,7 +83,8 @@ def _assemble(
     number: Any,
 ) -> Reference:
     """Splits the basis for its lattice sums and converts everything to JAX arrays."""
-    split, waves = whole(mean_field.shells), []
+    everything = whole(mean_field.shells)
+    split, waves = everything, []
     if system.cell.periodic:
         geometry = [
             np.asarray(x, float) for x in (system.positions, system.cell.lattice, system.twist)
@@ -97,6 +100,10 @@ def _assemble(
         images=split.images,
         wave_coefficients=tuple(jnp.asarray(d, np.result_type(dtype, np.complex64)) for d in waves),
         waves=split.waves,
+        atomic=AtomicOrbitals(
+            tuple(jnp.asarray(c, number) for c in coefficients),
+            _basis(everything, len(mean_field.positions), cells, dtype),
+        ),
     )
 
 
@@ -114,17 +121,20 @@ def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tu
     if not reference.basis.size and not reference.waves:
         if not system.cell.periodic:
             return oscillator.evaluate(system, walker)
-        return tuple(plane_waves.evaluate(k, walker) for k in reference.kpoints)
+        return tuple(
+            plane_waves.evaluate(k, walker, real=not jnp.iscomplexobj(c))
+            for k, c in zip(reference.kpoints, reference.coefficients, strict=True)
+        )
     twisted = any(jnp.iscomplexobj(c) for c in reference.coefficients)
-    real, imag = jax.vmap(lambda r: _bloch_sums(reference, r, system, twisted))(walker)
-    orbitals = tuple(_contract(real, imag, c) for c in reference.coefficients)
-    if not reference.waves:
-        return orbitals
-    real, imag = _plane_waves(reference, walker, system)
-    return tuple(
-        phi + _contract(real, imag, d, real_only=not twisted)
-        for phi, d in zip(orbitals, reference.wave_coefficients, strict=True)
-    )
+    parts = []
+    if reference.basis.size:
+        real, imag = jax.vmap(lambda r: _bloch_sums(reference, r, system, twisted))(walker)
+        parts.append([_contract(real, imag, c) for c in reference.coefficients])
+    if reference.waves:
+        real, imag = _plane_waves(reference, walker, system)
+        rows = reference.wave_coefficients
+        parts.append([_contract(real, imag, d, real_only=not twisted) for d in rows])
+    return tuple(sum(both[1:], start=both[0]) for both in zip(*parts, strict=True))
 
 
 def _bloch_sums(
@@ -134,7 +144,8 @@ def _bloch_sums(
 
     T = n + m with n the translation to the atom's nearest image and m from `images`.
     """
-    d = r - system.positions.astype(r.dtype)
+    centres = system.positions if reference.centres is None else reference.centres
+    d = r - centres.astype(r.dtype)
     if not system.cell.periodic:
         values = gto.evaluate_displacements(reference.basis, d)
         return values, jnp.zeros_like(values)
@@ -201,7 +212,8 @@ def _check_twist(mean_field: MeanField, system: System, complex_orbitals: bool) 
             expected=f"twist {twist.tolist()}",
             remedy="run the mean field of this twist",
         )
-    if system.cell.periodic and not complex_orbitals and np.abs(twist).max() > 0:
+    bloch = system.cell.periodic and bool(system.symbols)
+    if bloch and not complex_orbitals and np.abs(twist).max() > 0:
         raise ConfigError(
             f"real orbitals at twist {twist.tolist()}",
             where="ansatz.number",

@@ -10,10 +10,13 @@ A. Chen and M. Heyl, Nat. Phys. 20, 1476 (2024).
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from engine import devices
 from engine.config import OptimizerConfig
 from engine.types import Optimizer, Wavefunction
 
@@ -33,7 +36,7 @@ def make_spring(
         del key, batch
         return jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int64)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=safe_options())
     def step(params, state, key, batch):
         del key
         previous, count = state
@@ -56,13 +59,29 @@ def make_spring(
     return Optimizer(init, step)
 
 
+@functools.cache
+def safe_options() -> dict[str, str]:
+    """Returns compiler options without YNNPACK, where XLA has it.
+
+    With jaxlib 0.10.2 on CPUs the derivatives of the transferable network per walker, in single
+    precision, end in a segmentation fault inside of it.
+    """
+    options = {"xla_cpu_experimental_ynn_fusion_type": ""}
+    try:
+        jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
+    except Exception:  # another XLA, which knows no such option
+        return {}
+    return options
+
+
 def log_derivatives(
     wavefunction, params, walkers, system, reference, is_complex: bool
 ) -> list[Array]:
     """Returns, per parameter, (W or 2 W, size) centred derivatives of log (and arg) over sqrt(W).
 
-    The barrier keeps the products that follow matrix products: XLA on CPUs would else fuse the
-    centring into them.
+    On several devices each has all rows of its share of the parameters: no device holds all of
+    them, and the products that follow need one sum over devices. The barrier keeps those products
+    matrix products: XLA on CPUs would else fuse the centring into them.
     """
 
     def one(walker):
@@ -77,7 +96,8 @@ def log_derivatives(
         return jnp.moveaxis(centred.reshape(*leaf.shape[:2], -1), 1, 0)
 
     blocks = [block(leaf) for leaf in jax.tree.leaves(jax.vmap(one)(walkers))]
-    return jax.lax.optimization_barrier([b.reshape(-1, b.shape[-1]) for b in blocks])
+    rows = devices.columns([b.reshape(-1, b.shape[-1]) for b in blocks])
+    return jax.lax.optimization_barrier(rows)
 
 
 def solve(rows: list[Array], residual: Array, damping: float) -> Array:

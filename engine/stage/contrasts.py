@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.errors import DataError
 from engine.io import table
+from engine.stage.families import corrected
 
 COLUMNS = (
     "contrast",
@@ -26,6 +27,7 @@ COLUMNS = (
     "difference_ha",
     "literature_source",
     "target_reached",
+    "corrections",
     "terms",
     "description",
 )
@@ -36,7 +38,8 @@ def write(contrasts: Sequence[Mapping[str, Any]], energies: Path, target: Path) 
     """Writes one row per contrast.
 
     Args:
-        contrasts: From the campaign: name, terms (material, method, coefficient), literature.
+        contrasts: From the campaign: name, terms (material, method, coefficient, periodic),
+            corrections, literature. Molecules are of finite size and get no corrections.
         energies: `energies.csv`.
         target: `contrasts.csv`.
     """
@@ -53,17 +56,23 @@ def evaluate(
         DataError: A run is missing in the table.
     """
     terms = [(_row(rows, t["material"], t["method"]), t["coefficient"]) for t in contrast["terms"]]
-    value = math.fsum(c * row["energy_ha_per_cell"] for row, c in terms)
+    named = contrast.get("corrections", ())
+    pairs = [
+        corrected(row, named if term.get("periodic", True) else ())
+        for term, (row, _) in zip(contrast["terms"], terms, strict=True)
+    ]
+    value = math.fsum(c * energy for (energy, _), (_, c) in zip(pairs, terms, strict=True))
     literature = contrast["literature_ha"]
     return {
         "contrast": contrast["name"],
         "value_ha": value,
-        "error_ha": math.hypot(*(c * row["error_ha_per_cell"] for row, c in terms)),
+        "error_ha": math.hypot(*(c * s for (_, s), (_, c) in zip(pairs, terms, strict=True))),
         "literature_ha": literature,
         "literature_error_ha": contrast["literature_error_ha"],
         "difference_ha": None if literature is None else value - literature,
         "literature_source": contrast["literature_source"],
         "target_reached": all(row["target_reached"] for row, _ in terms),
+        "corrections": " ".join(contrast.get("corrections", ())),
         "terms": " ".join(f"{c:+g}*{row['material']}/{row['method']}" for row, c in terms),
         "description": contrast["description"],
     }

@@ -135,6 +135,7 @@ def make_measurement(job: Job, estimators: Mapping[str, Estimator]):
                 accumulated[name],
                 params,
                 sampler.walkers,
+                energy.real,
                 job.system,
                 job.reference,
                 keys.stream(job.key, f"evaluate-{name}", step),

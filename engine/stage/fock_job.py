@@ -20,6 +20,7 @@ from engine.fock.backflow import Backflow, make_backflow, reference_orbitals
 from engine.fock.determinants import FockSpace
 from engine.fock.selection import Selected, Selection, make_selection
 from engine.fock.slater_condon import FockHamiltonian
+from engine.fock.symmetry import translations_of
 from engine.io.checkpoint import under, unflatten
 from engine.io.hdf5 import Record, content
 from engine.io.integrals import Integrals, read_integrals
@@ -92,7 +93,7 @@ def load_fock(
         start: The previous stage's checkpoint, where there is one.
 
     Raises:
-        DataError: The file is of another twist.
+        DataError: The file is of another twist or particle number.
         ConfigError: An ansatz or a core that the system cannot have.
     """
     runtime.configure()
@@ -101,12 +102,22 @@ def load_fock(
     is_complex, dtype = sections["number"] == "complex", jnp.dtype(sections["precision"])
     space = FockSpace(file.n_orbitals, file.n_up, file.n_down)
     ansatz = parse(FockAnsatzConfig, sections["ansatz"], where="ansatz")
-    model = make_backflow(ansatz, space, is_complex=is_complex, dtype=dtype)
+    number = {"is_complex": is_complex, "dtype": dtype}
+    shifts = translations_of(file) if ansatz.translations else None
+    model = make_backflow(ansatz, space, **number, translations=shifts)
     options = parse(SelectionConfig, sections["selection"], where="selection")
     index = f"twist-{sections['twist']['index']:03d}"
     path = (sections["material"], sections["method"], index)
     inputs = [content(p) for p in (integrals, start) if p]
     reference = reference_orbitals(file).astype(np.result_type(dtype, 1j) if is_complex else dtype)
+    key = keys.root(sections["seed"], *path)
+    select = make_selection(
+        model.wavefunction,
+        options,
+        space,
+        is_complex=is_complex,
+        key=keys.stream(key, "selection"),
+    )
     return FockJob(
         name=f"{stage} {'/'.join(path)}",
         sections=sections,
@@ -116,14 +127,22 @@ def load_fock(
         hamiltonian=slater_condon.hamiltonian(file),
         kinetic=slater_condon.kinetic(file),
         model=model,
-        selection=make_selection(model.wavefunction, options, space, is_complex=is_complex),
+        selection=select,
         reference=jnp.asarray(reference),
         is_complex=is_complex,
-        key=keys.root(sections["seed"], *path),
+        key=key,
     )
 
 
 def _check(sections: dict[str, Any], file: Integrals, path: Path) -> None:
+    wanted = sections.get("electrons", [file.n_up, file.n_down])
+    if [file.n_up, file.n_down] != wanted:
+        raise DataError(
+            f"the integrals are of {file.n_up} + {file.n_down} electrons",
+            where=str(path),
+            expected=f"{wanted[0]} + {wanted[1]}, those of the material outside frozen orbitals",
+            remedy="delete them and run again",
+        )
     if not np.allclose(file.twist, sections["twist"]["frac"]):
         raise DataError(
             f"the integrals are of twist {file.twist.tolist()}",

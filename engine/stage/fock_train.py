@@ -125,6 +125,8 @@ def make_iteration(job: FockJob, params: Any, selected: Selected):
         made = step - step % period
         if step and step == made:
             renewed = job.selection.renew(state.params, H, job.reference, state.selected, step)
+            if renewed is state.selected and made - period in held:
+                held[made] = held.pop(made - period)
             state = state._replace(selected=renewed)
         if made not in held:
             held.clear()

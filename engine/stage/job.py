@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -149,12 +150,20 @@ def _check_inputs(sections: dict[str, Any], file: SystemFile, scf: MeanField, pa
             )
 
 
-def restored(job: Job, start: Record, where: Path) -> tuple[Any, Any]:
-    """Returns (params, sampler state) of a previous stage's checkpoint."""
+def restored(job: Job, start: Record, where: Path, member: int | None = None) -> tuple[Any, Any]:
+    """Returns (params, sampler state) of a previous stage's checkpoint.
+
+    Args:
+        job: What is to be run.
+        start: The checkpoint.
+        where: Its file.
+        member: Whose walkers, where it is that of a group.
+    """
     params, sampler = job.template()
+    walkers = "sampler" if member is None else f"sampler/{member}"
     return (
         unflatten(params, under("params", start.data), where=str(where)),
-        unflatten(sampler, under("sampler", start.data), where=str(where)),
+        unflatten(sampler, under(walkers, start.data), where=str(where)),
     )
 
 
@@ -169,8 +178,15 @@ def run_facts(state_dir: Path) -> dict[str, Any]:
     return {"device": runtime.device(), **runtime.compilation(), **spent}
 
 
+class Origin(Protocol):
+    """What a file of training says of where it comes from: a `Job`, or a group of them."""
+
+    name: str
+    fingerprint: str
+
+
 def write_training(
-    job: Job,
+    job: Origin,
     columns: dict[str, Any],
     *,
     steps: int,
@@ -178,6 +194,7 @@ def write_training(
     trace: Path,
     state_dir: Path,
     stopped: str = "",
+    facts: Mapping[str, Any] | None = None,
     **trees: Any,
 ) -> None:
     """Writes checkpoint and trace of pretraining or optimisation; every process calls it.
@@ -190,13 +207,15 @@ def write_training(
         trace: Output, kind "trace".
         state_dir: Where the attempts are recorded.
         stopped: Why no more steps were made.
+        facts: More attributes, in the place of those of this run.
         trees: Named pytrees of the checkpoint.
     """
     data: dict[str, Any] = {"step": steps}
     for name, tree in trees.items():
         data |= prefixed(name, flatten(tree))
     if devices.is_main():
-        facts = {"stage": job.name.split()[0], "stopped": stopped, **run_facts(state_dir)}
-        write_trace(trace, columns, fingerprint=job.fingerprint, attributes=facts)
-        hdf5.write(checkpoint, "checkpoint", data, fingerprint=job.fingerprint, attributes=facts)
+        about = {"stage": job.name.split()[0], "stopped": stopped, **run_facts(state_dir)}
+        about |= facts or {}
+        write_trace(trace, columns, fingerprint=job.fingerprint, attributes=about)
+        hdf5.write(checkpoint, "checkpoint", data, fingerprint=job.fingerprint, attributes=about)
     devices.wait("the outputs are written")

@@ -12,7 +12,7 @@ from engine.config import MeanFieldConfig, fingerprint, parse
 from engine.errors import DataError
 from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile, read_system
-from engine.mean_field import oscillator, plane_waves
+from engine.mean_field import localised, oscillator, plane_waves
 from engine.stage import runtime
 from engine.system.material import core_electrons
 
@@ -46,7 +46,7 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
     log.info(
         "%s of %d + %d electrons, %d primitive cells, twist %s",
         options.method
-        if options.method in ("plane-waves", "oscillator")
+        if options.method in ("plane-waves", localised.METHOD, oscillator.METHOD)
         else f"{options.method}/{options.basis}",
         n_up,
         n_down,
@@ -69,6 +69,8 @@ def _solve(
     n_up, n_down = _counts(file)
     if options.method == "plane-waves":
         return plane_waves.solve(file.primitive.lattice, n_up, n_down, frac, options)
+    if options.method == localised.METHOD:
+        return localised.solve(file.primitive.lattice, n_up, frac, sections["sites"])
     # Imported here: PySCF takes seconds, and nothing else of the engine needs it.
     from engine.mean_field import pyscf_solver
 

@@ -11,7 +11,7 @@ from engine.errors import DataError
 from engine.io import hdf5
 from engine.io.observables import Observable, unpack
 
-JOINED = frozenset({"momentum_distribution"})
+JOINED = frozenset({"momentum_distribution", "pair_momentum_distribution"})
 """Tabulated over wave vectors that are others at every twist: put side by side, not averaged."""
 
 

@@ -6,6 +6,9 @@ the persistent cache hands it from one job to the next.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -76,18 +79,37 @@ def in_flight(job: Job, options: HamiltonianConfig) -> int:
     return devices.fitting(ansatz.derivative_bytes(job.system.n_particles))
 
 
-def make_measure(job: Job, stage: str):
+class Programs(NamedTuple):
+    """What all twists of a material run: functions of params, system and reference.
+
+    Attributes:
+        sample: See `make_sample`.
+        local_energy: See `make_local_energy`.
+    """
+
+    sample: Callable[..., tuple[Any, dict[str, Array]]]
+    local_energy: Callable[..., LocalEnergy]
+
+
+def make_programs(job: Job) -> Programs:
+    """Builds the programs of a job's material."""
+    options = parse(HamiltonianConfig, job.sections["hamiltonian"], where="hamiltonian")
+    hamiltonian = make_hamiltonian(job.system, options)
+    chunk = in_flight(job, options)
+    return Programs(make_sample(job), make_local_energy(job.wavefunction, hamiltonian, chunk))
+
+
+def make_measure(job: Job, stage: str, programs: Programs | None = None):
     """Builds (equilibrate, measure) of a stage, whose name its random streams bear.
+
+    Jobs that differ in their twist alone may share `programs`.
 
     equilibrate: (params, sampler state) -> sampler state, after the adaptive steps asked for.
     measure: (params, sampler state, step, adapt) -> (sampler state, LocalEnergy, row): one step
         of sampling, then the local energies of its walkers; `row` holds their averages and what
         the sampler reports.
     """
-    options = parse(HamiltonianConfig, job.sections["hamiltonian"], where="hamiltonian")
-    hamiltonian = make_hamiltonian(job.system, options)
-    sample = make_sample(job)
-    local_energy = make_local_energy(job.wavefunction, hamiltonian, in_flight(job, options))
+    sample, local_energy = programs or make_programs(job)
     here = (job.system, job.reference)
 
     def equilibrate(params, state):

@@ -8,15 +8,17 @@ from typing import Any
 
 def stage_function(stage: str, sections: Mapping[str, Any]) -> Callable[..., None]:
     """Returns the stage `pretrain`, `vmc` or `evaluate` of the space that the sections name.
-
-    All take (sections, system, mean_field, ...); in Fock space the file `mean_field` holds the
-    integrals, and the system file is not read again.
+    `joint` is the optimisation of a group, in real space. All others take (sections, system,
+    mean_field, ...); in Fock space the file `mean_field` holds the integrals, and the system file
+    is not read again.
     """
     # Imported where chosen: a job loads the physics of one space.
     if sections.get("space", "real") == "fock":
         return _fock(stage)
     if stage == "pretrain":
         from engine.stage.pretrain import pretrain as function
+    elif stage == "joint":
+        from engine.stage.joint import joint as function
     elif stage == "vmc":
         from engine.stage.vmc import vmc as function
     else:

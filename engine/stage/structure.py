@@ -18,7 +18,15 @@ from engine.system.supercell import n_cells
 
 log = logging.getLogger(__name__)
 
-SECTIONS = ("structure", "supercell", "charge", "spin", "positrons", "pseudopotentials")
+SECTIONS = (
+    "structure",
+    "supercell",
+    "charge",
+    "neutralising_background",
+    "spin",
+    "positrons",
+    "pseudopotentials",
+)
 """The keys of a material that this stage depends on."""
 
 

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from engine import keys
 from engine.config import OptimizerConfig, VmcConfig, parse
+from engine.io import hdf5
+from engine.io.trace import read_trace
 from engine.optimizer import make_optimizer
 from engine.optimizer.objective import clipped_weights
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
 from engine.stage.convergence import trained
-from engine.stage.job import Job, load, read_start, restored, write_training
+from engine.stage.job import Job, load, read_start, restored, run_facts, write_training
+from engine.stage.joint import rows_of
 from engine.stage.programs import make_measure
 from engine.types import VmcState
 
@@ -31,22 +35,25 @@ def vmc(
     checkpoint: Path,
     trace: Path,
     state_dir: Path,
+    joint_trace: Path | None = None,
 ) -> None:
-    """Minimises the variational energy from a pretrained start.
+    """Minimises the variational energy from a pretrained start, or from a group's network.
 
     Args:
         sections: Resolved configuration.
         system: Input system.h5.
         mean_field: Input mean-field file of the twist.
-        start: Input checkpoint of the pretrain stage.
+        start: Input checkpoint of the pretrain stage; of a member of a group that of the group.
         checkpoint: Output, kind "checkpoint": params, sampler, optimizer, step.
         trace: Output, kind "trace": one row per step. These are training numbers, not results.
         state_dir: Scratch for saved states.
+        joint_trace: Input trace of the group.
     """
     before = read_start(start)
+    member = sections["joint"]["member"] if "joint" in sections else None
     job = load("vmc", sections, system=system, mean_field=mean_field, start=start)
     options = parse(VmcConfig, sections["vmc"], where="vmc")
-    params, sampler = restored(job, before, start)
+    params, sampler = restored(job, before, start, member)
     advance, initial, prepare = make_iteration(job, params, sampler, options.steps)
     accuracy_ha = options.accuracy_ha_per_cell * job.n_cells
     plan = loop.Plan(
@@ -55,7 +62,7 @@ def vmc(
         options.checkpoint_steps,
         state_dir,
         job.fingerprint,
-        prepare,
+        prepare if member is None else lambda state: state,
         advance,
         check=lambda columns, step: check_energy(
             columns, job.mean_field_ha, job.system.n_particles, options.runaway_ha_per_particle
@@ -63,11 +70,15 @@ def vmc(
         finished=lambda columns, step: trained(columns, step, options.min_steps, accuracy_ha),
     )
     state, columns = loop.run(plan, initial)
+    stopped, facts = loop.ended(plan, columns), {}
+    if member is not None:
+        columns, facts = with_group(joint_trace, member, columns, state_dir)
     write_training(
         job,
         columns,
-        steps=int(state.step),
-        stopped=loop.ended(plan, columns),
+        steps=len(columns["energy_ha"]) if member is not None else int(state.step),
+        stopped=stopped,
+        facts=facts,
         checkpoint=checkpoint,
         trace=trace,
         state_dir=state_dir,
@@ -76,6 +87,28 @@ def vmc(
         optimizer=state.optimizer,
     )
     log.info("%s: %.1f s of compilation", job.name, runtime.compile_seconds())
+
+
+def with_group(
+    path: Path, member: int, columns: dict[str, Any], state_dir: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns a member's steps in its group with its own after them, and what they have cost.
+
+    Device hours of the group are shared among its members as its steps' seconds are.
+    """
+    common = read_trace(path)
+    del common["step"]
+    rows = rows_of(common, member)
+    mine = {name: x for name, x in rows.items() if name in columns or not columns}
+    joined = {name: np.concatenate([x, columns.get(name, x[:0])]) for name, x in mine.items()}
+    share = float(mine["seconds"].sum() / common["seconds"].sum())
+    group, own = hdf5.read(path, "trace").attributes, run_facts(state_dir)
+    words = {
+        name: " ".join(dict.fromkeys(f"{group[name]} {own[name]}".split()))
+        for name in ("job_ids", "hosts")
+    }
+    hours = own["device_hours"] + share * group["device_hours"]
+    return joined, {**words, "device_hours": hours, "group_share": share}
 
 
 def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
@@ -93,8 +126,11 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
         else None
     )
 
+    unit = float(job.system.frequency)
+
     def batch(walkers, weights):
-        return (walkers, *(w.astype(job.dtype) for w in weights), job.system, job.reference)
+        weights = ((w / unit).astype(job.dtype) for w in weights)
+        return (walkers, *weights, job.system, job.reference)
 
     def prepare(state: VmcState) -> VmcState:
         walkers = equilibrate(state.params, state.sampler)

@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,22 @@ from engine import devices, log
 from engine.errors import PsilatticeError
 from engine.stage.spaces import stage_function
 
+Paths = Mapping[str, str | Sequence[str]]
 
-def run(stage: str, sections: Mapping[str, Any], paths: Mapping[str, str]) -> None:
-    """Calls the function of a stage; paths are its keyword arguments."""
-    files = {name: Path(path) for name, path in paths.items()}
+
+def run(stage: str, sections: Mapping[str, Any], paths: Paths) -> None:
+    """Calls the function of a stage; paths, or lists of them, are its keyword arguments."""
+    files = {
+        name: Path(path) if isinstance(path, str) else [Path(p) for p in path]
+        for name, path in paths.items()
+    }
     stage_function(stage, sections)(dict(sections), **files)
 
 
 def launch(
     stage: str,
     sections: Mapping[str, Any],
-    paths: Mapping[str, str],
+    paths: Paths,
     *,
     tasks: int,
     nodes: int,

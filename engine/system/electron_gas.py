@@ -68,7 +68,8 @@ def shells(lattice: np.ndarray, twist: np.ndarray, count: int) -> list[np.ndarra
         box = np.ceil(radius * heights + 1).astype(int)
         waves = np.array(list(itertools.product(*(range(-m, m + 1) for m in box))))
         length = np.linalg.norm((waves + twist) @ reciprocal, axis=1)
-        found = _split(waves[length < radius], length[length < radius])
+        inside = length < radius
+        found = _split(waves[inside], length[inside]) if inside.any() else []
         if len(found) > 2 and sum(map(len, found[:-2])) >= count:
             sizes = np.cumsum([len(shell) for shell in found])
             return found[: int(np.searchsorted(sizes, count)) + 2]
@@ -109,3 +110,21 @@ def occupied(
             remedy="change the number of electrons or the twist, or set open_shell: ordered",
         )
     return np.concatenate(levels)[:count]
+
+
+def paired(waves: np.ndarray, twist: np.ndarray) -> np.ndarray | None:
+    """Returns the waves as k = 0 if there, one of each pair +-k, the same again; else None.
+
+    Args:
+        waves: (n, 3) integers of the occupied waves.
+        twist: (3,) fractions of the reciprocal vectors.
+    """
+    doubled = 2 * waves + np.round(2 * np.asarray(twist, float)).astype(int)
+    if not np.allclose(doubled, 2 * (waves + twist), atol=1e-9):
+        return None
+    known = {tuple(d) for d in doubled}
+    if any(tuple(-d) not in known for d in doubled):
+        return None
+    single = waves[~doubled.any(axis=1)]
+    first = waves[[tuple(d) > tuple(-d) for d in doubled]]
+    return np.concatenate([single, first, first])

@@ -50,7 +50,28 @@ def counts_of(material: MaterialConfig, simulation: Geometry, *, where: str) -> 
     """Returns (N_up, N_down) of a material's simulation cell; see `electron_counts`."""
     core = core_electrons(simulation, material.pseudopotentials, where=where)
     numbers = (material.charge, material.total_spin, material.positrons)
+    _check_background(material, simulation, where)
     return electron_counts(simulation, *numbers, where=where, core=core)
+
+
+def _check_background(material: MaterialConfig, simulation: Geometry, where: str) -> None:
+    """Refuses a charged crystal without a background, and a background without a charge."""
+    charge, background = material.charge, material.neutralising_background
+    if simulation.periodic and charge and not background:
+        raise ConfigError(
+            f"a periodic cell with charge {charge} and no background",
+            where=f"{where}, key 'charge'",
+            expected="charge: 0; the energy of a charged crystal diverges",
+            remedy="set charge: 0, or neutralising_background: true where the uniform charge "
+            "that makes up for it is meant",
+        )
+    if background and not (simulation.periodic and charge):
+        raise ConfigError(
+            f"a neutralising background in {'a neutral crystal' if charge == 0 else 'a molecule'}",
+            where=f"{where}, key 'neutralising_background'",
+            expected="a periodic cell with a charge other than 0",
+            remedy="delete the key",
+        )
 
 
 def core_electrons(geometry: Geometry, pseudopotentials: Mapping[str, str], *, where: str) -> int:
@@ -111,18 +132,11 @@ def electron_counts(
         core: Electrons that pseudopotentials stand for.
 
     Raises:
-        ConfigError: A charged crystal, no electrons, or a spin they cannot have.
+        ConfigError: No electrons, or a spin they cannot have.
     """
     nuclear = int(simulation.charges.sum()) - core + simulation.background + positrons
     count = nuclear - charge
     at = f"{where}, key 'charge'"
-    if simulation.periodic and charge:
-        raise ConfigError(
-            f"a periodic cell with charge {charge}",
-            where=at,
-            expected="charge: 0; the energy of a charged crystal diverges",
-            remedy="set charge: 0",
-        )
     if count <= 0:
         raise ConfigError(
             f"charge {charge} leaves {count} electrons",

@@ -12,6 +12,7 @@ MAX_ORBITALS = 200
 LOCALISED = ("boys", "pipek-mezey")
 UNORDERED = ("oao", *LOCALISED)
 """Orbitals that are neither occupied nor empty."""
+NATURAL = ("natural", "natural-cisd")
 
 
 def check_kind(
@@ -31,14 +32,21 @@ def check_kind(
             expected="canonical, natural or oao",
             remedy="set orbitals: oao, which are local in crystals too",
         )
-    if n_up != n_down and (kind == "natural" or options.ansatz.spin_flip):
-        what = "natural orbitals" if kind == "natural" else "spin-flip symmetry"
-        key = "key 'integrals', key 'orbitals'" if kind == "natural" else "key 'spin_flip'"
+    if n_up != n_down and (kind in NATURAL or options.ansatz.spin_flip):
+        what = "natural orbitals" if kind in NATURAL else "spin-flip symmetry"
+        key = "key 'integrals', key 'orbitals'" if kind in NATURAL else "key 'spin_flip'"
         raise ConfigError(
             f"{what} of {n_up} + {n_down} electrons",
             where=f"{where}, {key}",
             expected="equal numbers of both spins",
             remedy="set orbitals: canonical and spin_flip: false",
+        )
+    if options.ansatz.translations and not (periodic and kind == "oao"):
+        raise ConfigError(
+            f"translation symmetry in {kind} orbitals of a {'crystal' if periodic else 'molecule'}",
+            where=f"{where}, key 'ansatz', key 'translations'",
+            expected="a crystal in oao orbitals, which translations take to one another",
+            remedy="set integrals.orbitals: oao, or translations: false",
         )
     if kind in UNORDERED and (chosen.frozen or chosen.active is not None):
         raise ConfigError(

@@ -65,6 +65,11 @@ class System:
         return sum(self.counts)
 
     @property
+    def members(self) -> np.ndarray:
+        """(n,) index of the species of each particle of a walker."""
+        return np.repeat(np.arange(len(self.species)), self.counts)
+
+    @property
     def particle_charges(self) -> np.ndarray:
         """(n,) charge of each particle of a walker."""
         return np.repeat([s.charge for s in self.species], self.counts)
@@ -85,6 +90,15 @@ class System:
         if self.symbols or not self.cell.periodic or not self.n_particles:
             return 1.0
         return jnp.cbrt(3 * self.cell.volume / (4 * jnp.pi * self.n_particles))
+
+    @property
+    def frequency(self) -> Array | float:
+        """omega_p = sqrt(3 / rs^3) of a cell without nuclei, hartree: the unit of its energies.
+
+        Else 1.
+        """
+        spacing = self.spacing
+        return spacing if isinstance(spacing, float) else jnp.sqrt(3 / spacing**3)
 
     @property
     def self_bound(self) -> bool:

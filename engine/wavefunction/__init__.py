@@ -9,12 +9,13 @@ from engine.config import AnsatzConfig
 from engine.errors import ConfigError, nearest
 from engine.system.system import System
 from engine.types import Reference, Wavefunction
-from engine.wavefunction import ferminet, psiformer, slater
+from engine.wavefunction import ferminet, psiformer, slater, transferable
 
 ANSAETZE: dict[str, Callable[..., Wavefunction]] = {
     "slater": slater.make,
     "ferminet": ferminet.make,
     "psiformer": psiformer.make,
+    "transferable": transferable.make,
 }
 """Name in `methods/*.yaml` -> factory."""
 

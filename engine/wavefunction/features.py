@@ -6,7 +6,8 @@ In a periodic cell a displacement r with phases w_i = r . b_i enters through
 
 the "tri" distance of X. Li, Z. Li and J. Chen, Nat. Commun. 13, 7895 (2022): periodic, smooth
 except at the lattice points, and d = |r| + O(r^3) there. In an open cell V = r and d = |r|.
-Lengths are compressed logarithmically, so that a vacuum of 100 bohr stays a number of order one.
+Lengths are compressed logarithmically, so that a vacuum of 100 bohr stays a number of order one;
+in an electron gas they are in units of rs, so that the network sees the same at every density.
 """
 
 from __future__ import annotations
@@ -93,7 +94,9 @@ def one_body(walker: Array, system: System, *, anchored: bool) -> Array:
     return jnp.concatenate(parts, axis=-1)
 
 
-def pair(displacement: Array, itself: Array, cell: Cell, *, smooth: bool) -> Array:
+def pair(
+    displacement: Array, itself: Array, cell: Cell, *, smooth: bool, unit: Array | float = 1.0
+) -> Array:
     """Returns (..., f) features of pairs of particles.
 
     Args:
@@ -102,8 +105,12 @@ def pair(displacement: Array, itself: Array, cell: Cell, *, smooth: bool) -> Arr
         cell: Gives the lattice.
         smooth: Whether all features are analytic where two particles meet, so that a Jastrow
             factor alone sets the cusp; otherwise the distance itself is one of them.
+        unit: Length that displacements are measured in, bohr.
     """
     vectors, squared = separation(displacement, cell)
+    if not isinstance(unit, float):
+        unit = unit.astype(displacement.dtype)
+        vectors, squared = vectors / unit, squared / unit**2
     level = 0.5 * jnp.log1p(squared)
     scale = (1 + level) / jnp.sqrt(1 + squared)
     parts = [vectors * scale[..., None], level[..., None]]

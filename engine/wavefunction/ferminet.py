@@ -38,7 +38,9 @@ class PairStream(nn.Module):
     @nn.compact
     def __call__(self, displacement: Array, itself: Array, system: System) -> list[Array]:
         """Returns the (..., f) features every layer reads, of displacements (..., 3) in bohr."""
-        h = features.pair(displacement, itself, system.cell, smooth=self.smooth)
+        h = features.pair(
+            displacement, itself, system.cell, smooth=self.smooth, unit=system.spacing
+        )
         found = [h]
         for layer in range(self.layers - 1):
             h = residual(h, jnp.tanh(Dense(self.width, self.dtype, name=f"pair_{layer}")(h)))

@@ -29,12 +29,14 @@ class Dense(nn.Module):
         dtype: Of the parameters.
         bias: Whether there is a b.
         kernel: Initialiser of W.
+        offset: Initialiser of b.
     """
 
     features: int
     dtype: jnp.dtype
     bias: bool = True
     kernel: Callable = nn.initializers.lecun_normal()
+    offset: Callable = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -42,7 +44,7 @@ class Dense(nn.Module):
         y = x @ self.param("kernel", self.kernel, (x.shape[-1], self.features), self.dtype)
         if not self.bias:
             return y
-        return y + self.param("bias", nn.initializers.zeros, (self.features,), self.dtype)
+        return y + self.param("bias", self.offset, (self.features,), self.dtype)
 
 
 def residual(x: Array, update: Array) -> Array:

@@ -23,26 +23,23 @@ class Network(nn.Module):
 
     Attributes:
         backbone: Maps (walker, means of pair features, system) to (n, f) features, equivariant
-            within a species; its method `pairs` makes the pair features, if it has any.
-        determinants: Number of determinants.
-        jastrow: Whether there is a pair factor.
-        complex_orbitals: Complex or real orbitals.
+            within a species, or to whatever else the head reads. Its method `pairs` makes the pair
+            features, if it has any. One with a method `single` also reads features of single
+            particles, and the mean field.
+        head: Maps (features, walker, system, reference) to (D, n, n) matrices and (n,) logarithms.
+        pair_factor: Maps (walker, system) to the logarithm J, or None.
         dtype: Of the parameters.
     """
 
     backbone: nn.Module
-    determinants: int
-    jastrow: bool
-    complex_orbitals: bool
+    head: nn.Module
+    pair_factor: nn.Module | None
     dtype: jnp.dtype
-
-    def setup(self):
-        self.head = Orbitals(self.determinants, self.complex_orbitals, self.dtype)
-        self.pair_factor = PairFactor(self.dtype) if self.jastrow else None
 
     def __call__(self, walker: Array, system: System, reference: Reference) -> LogPsi:
         """Returns log psi of one walker (n, 3)."""
-        return self.from_means(walker, self.means(walker, system), system, reference)
+        own = self.singles(walker, system, reference)
+        return self.from_means(walker, self.means(walker, system), system, reference, *own)
 
     def pairs(self, displacement: Array, itself: Array, system: System) -> Array:
         """Returns (..., F) features of pairs at displacements (..., 3), bohr."""
@@ -56,21 +53,43 @@ class Network(nn.Module):
         seen = self.pairs(walker[:, None] - walker[None], itself, system)
         return jnp.einsum("sj,ijf->isf", species_means(system, walker.dtype), seen)
 
+    def single(self, r: Array, species: Array, system: System, reference: Reference) -> Array:
+        """Returns the (f,) features of a particle at r (3,) of the species with this index."""
+        return self.backbone.single(r, species, system, reference)
+
+    def singles(self, walker: Array, system: System, reference: Reference) -> tuple[Array, ...]:
+        """Returns the (n, f) features of all particles, if the backbone reads any."""
+        if not hasattr(self.backbone, "single"):
+            return ()
+        one = nn.vmap(
+            Network.single,
+            in_axes=(0, 0, None, None),
+            variable_axes={"params": None},
+            split_rngs={"params": False},
+        )
+        return (one(self, walker, jnp.asarray(system.members), system, reference),)
+
     def from_means(
-        self, walker: Array, near: Array | None, system: System, reference: Reference
+        self,
+        walker: Array,
+        near: Array | None,
+        system: System,
+        reference: Reference,
+        *own: Array,
     ) -> LogPsi:
-        """Returns log psi of one walker whose pair features have these means."""
-        h = self.backbone(walker, near, system)
+        """Returns log psi of one walker whose features have these means and values."""
+        h = self.backbone(walker, near, system, *own)
         matrices, log_scale = self.head(h, walker, system, reference)
         psi = log_sum_determinants(matrices)
         log = psi.log + log_scale.sum()
-        if self.jastrow:
+        if self.pair_factor:
             log = log + self.pair_factor(walker, system)
         return LogPsi(log, psi.arg)
 
     def orbitals(self, walker: Array, system: System, reference: Reference) -> Array:
         """Returns the (D, n, n) matrices of one walker, rows particles, columns orbitals."""
-        h = self.backbone(walker, self.means(walker, system), system)
+        own = self.singles(walker, system, reference)
+        h = self.backbone(walker, self.means(walker, system), system, *own)
         matrices, log_scale = self.head(h, walker, system, reference)
         return matrices * jnp.exp(log_scale)[:, None]
 
@@ -81,11 +100,23 @@ def has_pairs(backbone: nn.Module, system: System) -> bool:
 
 
 def network(
-    backbone: nn.Module, config: AnsatzConfig, system: System, *, complex_orbitals: bool, dtype
+    backbone: nn.Module,
+    config: AnsatzConfig,
+    system: System,
+    *,
+    complex_orbitals: bool,
+    dtype,
+    head: nn.Module | None = None,
+    shared: bool = False,
 ) -> Wavefunction:
-    """Returns the wavefunction of a backbone; its parameters are a nested dict of arrays."""
+    """Returns the wavefunction of a backbone; its parameters are a nested dict of arrays.
+
+    Without a head of its own it gets `Orbitals`; `shared` is that of the pair factor.
+    """
     dtype = jnp.dtype(dtype)
-    module = Network(backbone, config.determinants, config.jastrow, complex_orbitals, dtype)
+    head = head or Orbitals(config.determinants, complex_orbitals, dtype)
+    pair_factor = PairFactor(dtype, shared=shared) if config.jastrow else None
+    module = Network(backbone, head, pair_factor, dtype)
 
     def init(key, system, reference):
         walker = jax.random.normal(key, (system.n_particles, 3), dtype)
@@ -98,6 +129,7 @@ def network(
         features=functools.partial(call, method="pairs"),
         weights=lambda system: species_means(system, dtype),
         apply=functools.partial(call, method="from_means"),
+        single=functools.partial(call, method="single") if hasattr(backbone, "single") else None,
     )
     return Wavefunction(
         init,

@@ -19,7 +19,9 @@ ALLOWED = {
     "library": FOUNDATION | {"system", "io"},
     "cluster": FOUNDATION | {"cluster"},
     "models": FOUNDATION | {"system", "io", "library"},
-    "campaign": FOUNDATION | {"system", "io", "library", "models"},
+    "families": FOUNDATION,
+    "joint": FOUNDATION | {"system", "io", "library"},
+    "campaign": FOUNDATION | {"system", "io", "library", "models", "families", "joint"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
         for name in (
@@ -134,7 +136,7 @@ def test_the_workflow_rules_import_the_campaign_the_cluster_and_the_check_of_the
         "from engine.cluster.site import WHERE, read_site",
         "from engine.cluster.slurm import check_site, settle",
         "from engine.errors import PsilatticeError",
-        "from engine.mean_field.basis_sets import basis_size, check_options",
+        "from engine.mean_field.basis_sets import basis_size, check_options, check_orbitals",
     ]
 
 

@@ -16,7 +16,7 @@ from engine.config import AnsatzConfig
 from engine.hamiltonian.kinetic import ROUTES
 from engine.system.cell import Cell
 from engine.system.system import System, electrons
-from engine.types import Basis, LogPsi, Psi, Reference, Wavefunction
+from engine.types import AtomicOrbitals, Basis, LogPsi, Psi, Reference, Wavefunction
 from engine.wavefunction import ANSAETZE, features, make_wavefunction
 
 LATTICE = np.array([[4.1, 0.0, 0.2], [0.9, 4.6, 0.0], [-0.5, 0.3, 7.3]])
@@ -73,11 +73,32 @@ def make_system(case):
     )
 
 
-def make_reference(system, dtype=jnp.float64):
-    """Returns a mean field that consists of its Bloch vectors alone."""
+def make_reference(system, dtype=jnp.float64, complex_orbitals=False):
+    """Returns a mean field of Bloch vectors, and of combinations of atomic functions on nuclei."""
     reciprocal = system.cell.reciprocal if system.cell.periodic else jnp.zeros((3, 3))
     kpoints = tuple(((WAVES[:c] + system.twist) @ reciprocal).astype(dtype) for c in system.counts)
-    return Reference((), kpoints, Basis((), (), (), ()), ((0, 0, 0),))
+    number = jnp.result_type(dtype, jnp.complex64) if complex_orbitals else dtype
+    atomic = make_atomic(system, dtype, number) if system.symbols else None
+    return Reference((), kpoints, Basis((), (), (), ()), ((0, 0, 0),), atomic=atomic)
+
+
+def make_atomic(system, dtype, number):
+    """Returns orbitals of an s shell of two functions and a p shell on every nucleus."""
+    atoms = len(system.symbols)
+    exponents = [np.array([2.0, 0.5]), np.array([0.4])]
+    tables = [np.array([[0.6, 0.0], [0.4, 0.5]]), np.array([[0.3]])]
+    basis = Basis(
+        tuple(jnp.asarray(e, dtype) for e in exponents) * atoms,
+        tuple(jnp.asarray(c, dtype) for c in tables) * atoms,
+        tuple(np.repeat(range(atoms), 2).tolist()),
+        (0, 1) * atoms,
+    )
+    rng = np.random.default_rng(1)
+    shapes = [(count, basis.size) for count in system.counts]
+    parts = [rng.normal(size=(2, *shape)) for shape in shapes]
+    is_complex = jnp.issubdtype(number, jnp.complexfloating)
+    orbitals = [p[0] + 1j * p[1] if is_complex else p[0] for p in parts]
+    return AtomicOrbitals(tuple(jnp.asarray(c, number) for c in orbitals), basis)
 
 
 def reference_orbitals(reference, walker, system):
@@ -199,7 +220,7 @@ def _single(wavefunction, routes):
 def build(name, case, dtype):
     """Returns the wavefunction of a case, its system and its reference."""
     system = make_system(case)
-    reference = make_reference(system, dtype)
+    reference = make_reference(system, dtype, case.complex_orbitals)
     if case.complex_orbitals:
         reference = dataclasses.replace(reference, images=((0, 0, 0), (1, 0, 0)))
     wavefunction = make_wavefunction(

@@ -38,15 +38,19 @@ def system(species, lattice=None, nuclei=(), charges=()):
     )
 
 
-def measured(name, here, draw, psi=None, steps=64, **options):
-    """Runs one estimator over `steps` batches of walkers drawn by draw(rng)."""
+def measured(name, here, draw, psi=None, steps=64, energy=None, **options):
+    """Runs one estimator over `steps` batches of walkers drawn by draw(rng).
+
+    Local energies are those of energy(walkers); zero, as if psi were exact, where it is left out.
+    """
     wavefunction = Wavefunction(None, lambda params, r, system, reference: psi(r))
     options = EvaluateConfig(observables=[name], **options)
     estimator = make_estimators(options, wavefunction, here)[name]
     state, update, rng = estimator.init(), jax.jit(estimator.update), np.random.default_rng(8)
     for step in range(steps):
         walkers = jnp.asarray(draw(rng))
-        state = update(state, {}, walkers, here, None, jax.random.key(step))
+        local = jnp.zeros(len(walkers)) if energy is None else energy(walkers)
+        state = update(state, {}, walkers, local, here, None, jax.random.key(step))
     return estimator.finish(state, here)
 
 
@@ -119,9 +123,12 @@ def test_a_closed_shell_has_no_spin_without_variance(plane_waves):
 
 def test_the_gas_is_uniform(plane_waves):
     found, volume = plane_waves["density"], 14 * 4 * np.pi / 3
-    assert found.value.shape == (2, 3, 3, 3)
-    assert close(found.value, 7 / volume, found.error)
-    assert found.value.sum() * volume / 27 == pytest.approx(14)
+    assert found.label == ("up", "down", "charge", "spin")
+    assert found.value.shape == (4, 3, 3, 3)
+    expected = np.array([7, 7, -14, 0]) / volume
+    assert close(found.value, expected[:, None, None, None], found.error)
+    sums = found.value.sum(axis=(1, 2, 3)) * volume / 27
+    np.testing.assert_allclose(sums, [7, 7, -14, 0], atol=1e-9)
 
 
 # --- independent particles ---------------------------------------------------------------
@@ -145,7 +152,9 @@ def test_hydrogen_density():
     assert close(radial.value[0, 0], expected, radial.error[0, 0] + 1e-6)
     corner, rows = found["density"].axes["box"][0][0], found["density"].axes["box"][0][1:]
     np.testing.assert_allclose((corner, np.diag(rows)), ([-6] * 3, [12] * 3))
-    assert found["density"].value.sum() * 3**3 == pytest.approx(1, abs=1e-3)
+    electron, charge, spin = found["density"].value
+    assert electron.sum() * 3**3 == pytest.approx(1, abs=1e-3)
+    np.testing.assert_array_equal((-charge, spin), (electron, electron))
 
 
 def test_dipole_of_shifted_electrons():
@@ -240,7 +249,8 @@ def test_order_of_independent_electrons_and_of_the_wrong_number_of_sites():
 
 def test_a_resumed_evaluation_has_the_same_observables(tmp_path, monkeypatch):
     run = method(16, 20)
-    run["evaluate"] |= {"checkpoint_steps": 5, "observables": ["structure-factor", "density"]}
+    names = ["structure-factor", "density", "momentum-distribution", "electron-contact"]
+    run["evaluate"] |= {"checkpoint_steps": 5, "observables": names}
     case = sections(gas(2, 5.0, 0), run, (0.1, 0.2, 0.3), "complex")
     stages(tmp_path / "whole", case)
     whole = hdf5.read(tmp_path / "whole" / "result.h5", "energy").data

@@ -170,7 +170,9 @@ def test_the_determinant_with_positrons_has_the_mean_field_energy(tmp_path, posi
 
 
 @pytest.mark.slow
-def test_the_determinant_of_a_crystal_with_a_positron_has_the_mean_field_energy(tmp_path):
+@pytest.mark.parametrize("charge", [0, 1])
+def test_the_determinant_of_a_crystal_with_a_positron_has_the_mean_field_energy(tmp_path, charge):
+    """Beside two electrons, and beside one in a background that takes up the positron's charge."""
     crystal = {
         "kind": "atoms",
         "species": ["H"],
@@ -180,7 +182,10 @@ def test_the_determinant_of_a_crystal_with_a_positron_has_the_mean_field_energy(
     material = {
         "structure": crystal,
         "positrons": 1,
-        "mean_field": {"basis": "sto-3g", "integrals": "fft"},
+        "charge": charge,
+        "neutralising_background": bool(charge),
+        "spin": charge,
+        "mean_field": {"basis": "sto-3g", "integrals": "fft", "method": "uhf"},
     }
     run = sections(material, method(400, 160), (1 / 3, -1 / 4, 1 / 2), "complex")
     result = stages(tmp_path, run)

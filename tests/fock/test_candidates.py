@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.fock import slater_condon as sc
-from engine.fock.candidates import GUARD, SCORES, best, make_candidates
+from engine.fock.candidates import GUARD, SCORES, best, drawn, make_candidates
 from engine.fock.determinants import NONE, FockSpace, aufbau, enumerate_all, valid
 from engine.fock.subspace import make_subspace
 from tests.fock.systems import hydrogen
@@ -104,6 +104,31 @@ def test_best_takes_the_highest_scores_and_says_where_there_are_too_few():
     order = np.argsort(-np.asarray(score), kind="stable")[:5]
     assert (np.asarray(top) == np.asarray(found.words)[order]).all()
     many = best(found, score, len(score) + 100)
+    assert int(valid(many).sum()) == int(valid(found.words).sum())
+
+
+def test_a_share_of_the_survivors_is_drawn_as_often_as_the_squared_score_says():
+    """The best stay, the others come without replacement; nothing drawn is the plain choice."""
+    space, H, _, every = dense()
+    core, psi = every[chosen(every, 3)], jnp.asarray(amplitudes(3, False))
+    found = make_candidates(space, chunk=4, buffer=10**6)(H, core, psi)
+    score = found.score("residual", 0.0)
+    top = best(found, score, 8)
+    none = drawn(found, score, 8, 0.0, jax.random.key(0))
+    assert {w.tobytes() for w in np.asarray(none)} == {w.tobytes() for w in np.asarray(top)}
+    every_draw = jax.vmap(lambda key: drawn(found, score, 8, 1 / 8, key))(
+        jax.random.split(jax.random.key(1), 2000)
+    )
+    words = [{w.tobytes() for w in draw} for draw in np.asarray(every_draw)]
+    assert all(len(w) == 8 for w in words)
+    order = np.argsort(-np.asarray(score), kind="stable")
+    names = [np.asarray(found.words)[k].tobytes() for k in order]
+    assert all(set(names[:7]) <= w for w in words)
+    rest = np.asarray(score)[order[7:]].clip(0) ** 2
+    for k in (7, 8, 12):
+        share = np.mean([names[k] in w for w in words])
+        assert share == pytest.approx(rest[k - 7] / rest.sum(), abs=0.04)
+    many = drawn(found, score, len(score) + 9, 0.5, jax.random.key(2))
     assert int(valid(many).sum()) == int(valid(found.words).sum())
 
 

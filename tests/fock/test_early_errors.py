@@ -45,7 +45,15 @@ def checked(folder, material, method, n_basis):
         (CRYSTAL, "selection: {core: 4}", 67, "201 orbitals"),
         (CRYSTAL, "integrals: {orbitals: boys}", 2, "periodic"),
         (OXYGEN, "integrals: {orbitals: natural}", 10, "equal numbers"),
+        (OXYGEN, "integrals: {orbitals: natural-cisd}", 10, "equal numbers"),
         (OXYGEN, "ansatz: {spin_flip: true}", 10, "equal numbers"),
+        (CRYSTAL, "ansatz: {translations: true}", 2, "canonical orbitals of a crystal"),
+        (
+            WATER,
+            "ansatz: {translations: true}\nintegrals: {orbitals: oao}",
+            7,
+            "oao orbitals of a molecule",
+        ),
         ("structure: {kind: molecule, name: HF}\n", "selection: {core: 1}", 4, "in 4 orbitals"),
     ],
 )
@@ -60,6 +68,11 @@ def test_spaces_that_do_not_exist(tmp_path, material, method, n_basis, message):
         (WATER, "selection: {core: 441}", 7),
         (WATER, "selection: {core: 25}\nintegrals: {frozen: 1, active: 5}", 7),
         (CRYSTAL, "selection: {core: 400}\nintegrals: {orbitals: oao}", 2),
+        (
+            CRYSTAL,
+            "selection: {core: 400}\nintegrals: {orbitals: oao}\nansatz: {translations: true}",
+            2,
+        ),
         (OXYGEN, "", 10),
     ],
 )

@@ -60,6 +60,7 @@ def test_stages_depend_on_their_own_sections(tmp_path):
     found = campaign(tmp_path, CHAIN)
     names = {s: set(found.sections(s, "m", "f", 0)) for s in ("pretrain", "vmc", "evaluate")}
     common = {"material", "method", "twist", "seed", "number", "precision", "ansatz", "space"}
+    common |= {"electrons"}
     assert names["pretrain"] == common | {"selection", "pretrain"}
     assert names["vmc"] == common | {"selection", "optimizer", "vmc"}
     assert names["evaluate"] == common | {"selection", "sampler", "evaluate", "n_cells"}

@@ -20,7 +20,7 @@ from engine.stage.spaces import stage_function
 from engine.stage.structure import structure
 from tests.fock.test_integrals import exact
 
-pytestmark = pytest.mark.slow  # programs of many shapes: minutes of compilation
+slow = pytest.mark.slow  # programs of many shapes: minutes of compilation
 
 MATERIAL = {
     "structure": {
@@ -119,6 +119,7 @@ def test_both_files_hold_one_hamiltonian(inputs):
     assert one.system_fingerprint == hdf5.read(inputs["system"], "system").fingerprint
 
 
+@slow
 def test_energies_by_name_and_the_row_of_the_table(inputs, trained):
     run = sections()
     facts = measure(inputs, trained, run)
@@ -140,6 +141,7 @@ def test_energies_by_name_and_the_row_of_the_table(inputs, trained):
     assert "test,test,4,4,1,1" in (trained / "energy.csv").read_text()
 
 
+@slow
 def test_sampling_agrees_with_the_exact_energy_of_the_network(inputs, trained):
     """With the whole space as core the projected energy is what sampling estimates."""
     method = METHOD | {
@@ -154,6 +156,7 @@ def test_sampling_agrees_with_the_exact_energy_of_the_network(inputs, trained):
     assert blocks["energy_ha"].mean() == pytest.approx(facts["energy_ha"])
 
 
+@slow
 def test_a_killed_run_ends_with_the_same_numbers(inputs, trained, tmp_path, monkeypatch):
     """Stopped between renewals and inside a growth of the core."""
     shutil.copy(trained / "start.h5", tmp_path)
@@ -191,6 +194,11 @@ def test_integrals_of_another_twist_are_refused(inputs, tmp_path):
     run = sections(twist={"index": 1, "frac": [0.5, 0.0, 0.0]})
     with pytest.raises(DataError, match="twist"):
         train(inputs, tmp_path, run)
+
+
+def test_integrals_of_another_particle_number_are_refused(inputs, tmp_path):
+    with pytest.raises(DataError, match="2 [+] 2 electrons"):
+        train(inputs, tmp_path, sections(electrons=[3, 3]))
 
 
 def test_a_mean_field_of_another_hamiltonian_is_refused(inputs, tmp_path):

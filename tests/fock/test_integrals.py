@@ -81,14 +81,16 @@ def test_real_integrals_of_a_general_twist_are_refused():
         hydrogen(2, 1.8, periodic=True, cells=(2, 1, 1), twist=(0.25, 0, 0))
 
 
-@pytest.mark.parametrize("orbitals", ["canonical", "natural", "oao", "boys", "pipek-mezey"])
+@pytest.mark.parametrize(
+    "orbitals", ["canonical", "natural", "natural-cisd", "oao", "boys", "pipek-mezey"]
+)
 def test_the_exact_energy_is_the_same_in_all_orbitals(orbitals):
     found = molecule(*WATER, orbitals=orbitals)
     assert exact(found) == pytest.approx(-75.01553019, abs=1e-6)
     assert determinant_energy(found) == pytest.approx(found.mean_field, abs=1e-8)
 
 
-@pytest.mark.parametrize("orbitals", ["oao", "natural"])
+@pytest.mark.parametrize("orbitals", ["oao", "natural", "natural-cisd"])
 def test_ring_orbitals(orbitals):
     options = {"periodic": True, "cells": (3, 1, 1)}
     other = hydrogen(2, 1.8, orbitals=orbitals, **options)
@@ -120,6 +122,26 @@ def test_natural_orbitals_have_the_occupations_of_the_MP2_density():
     C = natural(space, 5)
     assert np.abs(C.T @ canonical.one_body @ C) == pytest.approx(np.abs(found.one_body), abs=1e-6)
     assert occupations.sum() == pytest.approx(10, abs=1e-8) and occupations[4] < 1.999
+
+
+def test_cisd_orbitals_are_those_of_PySCF_from_the_molecule_itself():
+    """In its natural orbitals the CISD density is diagonal, with PySCF's occupations."""
+    from pyscf import ci, gto, scf
+
+    from engine.mean_field.correlated import cisd_density
+
+    mol = gto.M(atom=list(zip(*WATER, strict=True)), basis="sto-3g", verbose=0)
+    mf = scf.RHF(mol).run(conv_tol=1e-12)
+    wanted = np.linalg.eigvalsh(ci.CISD(mf).run(conv_tol=1e-10).make_rdm1())[::-1]
+    found = molecule(*WATER, orbitals="natural-cisd")
+    density = cisd_density(found.one_body, found.two_body, found.up)
+    assert density == pytest.approx(np.diag(wanted), abs=1e-5) and wanted[4] < 1.99
+
+
+def test_cisd_orbitals_of_complex_integrals_are_refused():
+    options = {"periodic": True, "cells": (2, 1, 1), "twist": (0.25, 0, 0), "is_complex": True}
+    with pytest.raises(ConfigError, match="complex"):
+        hydrogen(2, 1.8, orbitals="natural-cisd", **options)
 
 
 def test_a_frozen_core_is_the_active_space_of_PySCF():

@@ -104,6 +104,15 @@ def test_the_starting_core_has_all_determinants_of_the_symmetry_and_no_others():
     assert int(valid(core.core).sum()) == max((even == 1).sum(), (even == -1).sum()) == 200
 
 
+@pytest.mark.slow
+def test_a_core_with_nothing_outside_is_not_renewed():
+    """The network is not even asked: the lists come back as the same object."""
+    space, H = FockSpace(6, 3, 3), sc.hamiltonian(hydrogen(6, 3.6))
+    select = make_selection(None, SelectionConfig(core=400), space, is_complex=False)
+    lists = select.start(H)
+    assert select.renew(None, H, None, lists, 20) is lists
+
+
 def train(options, steps, batch=None, spin_flip=False):
     """Returns mHa above FCI of a chain of six with the whole space in the core."""
     from engine.config.fock import FockAnsatzConfig

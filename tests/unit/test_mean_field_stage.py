@@ -91,6 +91,14 @@ def test_closed_shell_method_refuses_open_shells():
         solve(H2, ONE, 2, 0, 0, np.zeros(3), MeanFieldConfig())
 
 
+@pytest.mark.parametrize("geometry, S", [(H2, ONE), (CHAIN, np.diag([2, 1, 1]))])
+def test_more_electrons_of_one_spin_than_orbitals_are_refused(geometry, S):
+    orbitals = 2 * round(np.linalg.det(S))
+    options = MeanFieldConfig(method="uhf", **TINY)
+    with pytest.raises(ConfigError, match=f"{orbitals + 1} electrons of one spin in {orbitals}"):
+        solve(geometry, S, orbitals + 1, 0, -1, np.zeros(3), options)
+
+
 def test_missing_convergence_says_what_to_do():
     with pytest.raises(
         NotConvergedError, match=r"(?s)1 cycles.*max_cycles.*level_shift_ha.*newton"

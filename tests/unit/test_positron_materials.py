@@ -81,6 +81,13 @@ def test_contact_density_needs_positrons():
         options.check_material(False, 0, "here")
 
 
+def test_contacts_with_nuclei_need_nuclei():
+    options = config.EvaluateConfig(observables=["nuclear-contact"])
+    options.check_material(True, 0, "here")
+    with pytest.raises(ConfigError, match="'nuclear-contact' without nuclei"):
+        options.check_material(True, 0, "here", nuclei=False)
+
+
 def test_observables_that_do_not_exist_in_a_cell():
     for name, periodic in (("dipole", True), ("structure-factor", False)):
         options = config.EvaluateConfig(observables=[name])
@@ -95,3 +102,43 @@ def test_observables_that_do_not_exist_in_a_cell():
 def test_a_bad_list_of_observables(listed, what):
     with pytest.raises(ConfigError, match=what):
         config.parse(config.EvaluateConfig, {"observables": listed}, where="here")
+
+
+@pytest.mark.parametrize(
+    "most, cells, message",
+    [(2, 1, "2 particles of one spin in 1 orbitals of basis 'sto-3g'"), (3, 2, "in 2 orbitals")],
+)
+def test_more_particles_of_one_spin_than_orbitals(most, cells, message):
+    from engine.mean_field.basis_sets import check_orbitals
+
+    options = config.MeanFieldConfig(basis="sto-3g")
+    check_orbitals(options, ("H",), cells, cells, "here")
+    with pytest.raises(ConfigError, match=message):
+        check_orbitals(options, ("H",), cells, most, "here")
+    check_orbitals(config.MeanFieldConfig(method="oscillator"), (), 1, 9, "here")
+
+
+def test_the_mean_field_refuses_more_positrons_than_orbitals(tmp_path):
+    """Three positrons, two of one spin, in the single orbital of hydrogen in STO-3G."""
+    from engine.mean_field import pyscf_solver
+
+    options = config.MeanFieldConfig(method="rhf", basis="sto-3g")
+    atom = Geometry(("H",), np.zeros((1, 3)))
+    with pytest.raises(ConfigError, match="2 particles of one spin in 1 orbitals"):
+        pyscf_solver.solve(atom, np.eye(3, dtype=int), 1, 1, 2, np.zeros(3), options, positrons=3)
+    content = {"structure": HYDROGEN, "positrons": 3, "charge": 2}
+    assert material(tmp_path, **content).most_of_one_spin == 2
+
+
+def test_a_positron_in_a_crystal_needs_a_background(tmp_path):
+    crystal = HYDROGEN | {"lattice_bohr": [[5, 0, 0], [0, 5, 0], [0, 0, 5]]}
+    content = {"structure": crystal, "positrons": 1, "charge": 1, "spin": 1}
+    content["mean_field"] = {"method": "uhf"}
+    refuse(tmp_path, "charge 1 and no background", "neutralising_background: true", **content)
+    held = material(tmp_path, neutralising_background=True, **content)
+    assert held.electrons == 1 and held.counts == (1, 0)
+
+
+def test_binding_needs_electrons(tmp_path):
+    """A positron beside bare nuclei binds to nothing, whatever the difference asked for."""
+    refuse(tmp_path, "charge 2 leaves 0 electrons", structure=HYDROGEN, positrons=1, charge=2)

@@ -101,7 +101,17 @@ def test_impossible_electrons():
         "spin", "spin 1 is impossible with 2 electrons", "an even number from 0 to 2", CHAIN, spin=1
     )
     refuse("charge", "charge 3 leaves 0 electrons", "a charge below 3", LITHIUM, charge=3)
-    refuse("charge", "a periodic cell with charge 1", "diverges", CHAIN, charge=1, spin=1)
+    refuse(
+        "charge",
+        "a periodic cell with charge 1 and no background",
+        "diverges",
+        CHAIN,
+        charge=1,
+        spin=1,
+    )
+    key = "neutralising_background"
+    refuse(key, "a neutralising background in a neutral crystal", "delete", CHAIN, **{key: True})
+    refuse(key, "a neutralising background in a molecule", "", LITHIUM, charge=1, **{key: True})
 
 
 def test_a_refused_material_writes_nothing(tmp_path):
@@ -145,6 +155,7 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "h10-chain": (2, 5, (5, 5), [1 / 4, 1 / 2, 1 / 4]),
     "h10-chain-gamma": (2, 5, (5, 5), [1]),
     "lih-cell": (2, 1, (2, 2), [1]),
+    "lih-cell-positron": (2, 1, (2, 2), [1]),
     "lih-cell-twists": (2, 1, (2, 2), [1 / 8, 4 / 8, 3 / 8]),
     "diamond": (2, 1, (6, 6), [1]),
     "graphene": (2, 1, (6, 6), [1]),
@@ -181,12 +192,13 @@ LITERATURE = {
     "h10-chain": -0.567841,
     "h10-chain-gamma": -0.572922,
     "lih-cell": -8.5165,
+    "lih-cell-positron": None,
     "lih-cell-twists": None,
     "diamond": -75.4009,
     "graphene": -76.035,
     "positronium": -0.25,
     "positronium-ion": -0.26200507023,
-    "dipositronium": -0.516004,
+    "dipositronium": -0.516003790741,
     "psh": -0.789196740,
     "lih-positron": -8.10778,
     "electron-gas-2": -0.708241,

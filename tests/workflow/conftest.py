@@ -79,6 +79,7 @@ RULES = {
     "drawing the distances": "references_figure",
     "drawing the family": "family_figure",
     "pretraining": "pretrain",
+    "for all members": "joint",
     "optimising": "vmc",
     "evaluating": "evaluate",
     "averaging": "twist_average",
@@ -88,6 +89,10 @@ RULES = {
     "drawing the observables": "observables_figure",
     "collecting": "tables",
     "taking differences": "contrasts",
+    "Gaussians on the sites": "localised",
+    "extrapolating to": "sizes",
+    "fitting equations": "equations_of_state",
+    "comparing the electron gas": "phases",
     "writing the report": "report",
 }
 """Messages of the rules, which a dry run prints instead of their names."""

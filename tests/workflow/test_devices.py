@@ -128,3 +128,48 @@ def test_walkers_that_cannot_be_split(tmp_path, run):
     _, errors = process.communicate(timeout=600)
     assert process.returncode and ConfigError.__name__ in errors
     assert "32 walkers on 5 devices" in errors and "a multiple of 5" in errors
+
+
+SPRING = """
+import json
+import jax, jax.numpy as jnp, numpy as np
+from engine import devices
+from engine.config import OptimizerConfig
+from engine.optimizer import make_optimizer
+from engine.types import LogPsi, Wavefunction
+jax.config.update("jax_enable_x64", True)
+rng = np.random.default_rng(1)
+params = {"w": jnp.asarray(rng.normal(size=8)), "v": jnp.asarray(rng.normal(size=3))}
+def apply(p, walker, system, reference):
+    x = walker.ravel()
+    return LogPsi(jnp.sin(jnp.outer(x, x[:3]).ravel()[:8] @ p["w"]), x[:3] @ p["v"] + p["w"][0])
+real, imag = rng.normal(size=(2, 16))
+batch = devices.split((rng.normal(size=(16, 2, 3)), real - real.mean(), imag - imag.mean()))
+batch = (*batch, *devices.copied((jnp.zeros(()), jnp.zeros(()))))
+options = OptimizerConfig(name="spring", learning_rate=0.1, norm_constraint=1e9)
+spring = make_optimizer(Wavefunction(lambda *_: params, apply), options, is_complex=True)
+params = devices.copied(params)
+state = devices.copied(spring.init(params, None, batch))
+for _ in range(2):
+    params, state, _ = spring.step(params, state, None, batch)
+held = jax.jit(devices.columns)(devices.split(jnp.zeros((16, 8)))).sharding.shard_shape((16, 8))
+print(json.dumps([held, *(params[name].tolist() for name in "wv")]))
+"""
+
+
+def test_spring_gives_the_step_of_one_device_and_no_device_holds_all_derivatives():
+    held, found = {}, {}
+    for count in (1, 4):
+        flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        done = subprocess.run(
+            [sys.executable, "-c", SPRING],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"} | flags,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        held[count], *found[count] = json.loads(done.stdout)
+    assert held == {1: [16, 8], 4: [16, 2]}
+    for four, one in zip(found[4], found[1], strict=True):
+        np.testing.assert_allclose(four, one, rtol=1e-10)

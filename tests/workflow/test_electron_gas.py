@@ -8,6 +8,8 @@ from engine.io.observables import unpack
 from tests.workflow.conftest import Project
 from tests.workflow.conftest import project as make_project
 
+CONTRAST = "contrasts: {pair: {terms: {gas: 0.5}, corrections: [twist]}}"
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -29,7 +31,11 @@ def run(tmp_path_factory):
         " observables: [structure-factor, momentum-distribution, density, polarisation]",
     )
     made.edit("campaign.yaml", "h2: [net]\n", "gas: [bare]\n")
-    made.edit("campaign.yaml", "  chain: [bare]", "contrasts: {pair: {terms: {gas: 0.5}}}")
+    made.edit(
+        "campaign.yaml",
+        "  chain: [bare]",
+        "contrasts: {pair: {terms: {gas: 0.5}, corrections: [twist]}}",
+    )
     done = made.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
     return made
@@ -49,7 +55,9 @@ def test_the_row_counts_electrons_and_has_its_corrections(run: Project):
 def test_contrasts_have_a_table_and_a_place_in_the_report(run: Project):
     (row,) = table.read(run.folder / "results/tables/energies.csv")
     (contrast,) = table.read(run.folder / "results/tables/contrasts.csv")
-    assert contrast["value_ha"] == pytest.approx(0.5 * row["energy_ha_per_cell"])
+    total = row["energy_ha_per_cell"] + row["twist_correction_ha_per_cell"]
+    assert contrast["value_ha"] == pytest.approx(0.5 * total)
+    assert contrast["corrections"] == "twist"
     assert contrast["error_ha"] == pytest.approx(0.5 * row["error_ha_per_cell"])
     assert "Differences" in (run.folder / "results/report.html").read_text()
 

@@ -39,6 +39,14 @@ def test_the_whole_campaign_dry_runs(shipped):
     assert not {"diamond", "h10-chain", "graphene"} & fock
 
 
+def test_the_phases_of_the_electron_gas_dry_run(shipped):
+    planned = shipped.plan("--config", "campaign=wigner.yaml")
+    rules = {rule for rule, _ in planned}
+    assert {"mean_field", "localised", "phases", "family_figure", "report"} < rules
+    assert not {"sizes", "equations_of_state", "references"} & rules
+    assert ("family_figure", "wigner") in planned
+
+
 def test_the_demo_dry_runs(shipped):
     planned = shipped.plan("--config", "campaign=demo.yaml")
     assert {m for _, m in planned} == {"h2", "h4-chain", "h4-chain-gamma", ""}
@@ -50,6 +58,25 @@ def test_a_later_twist_waits_for_the_first_one_where_networks_are_transferred(pr
         project.edit("methods/net.yaml", "vmc:\n", "vmc:\n  transfer_steps: 2\n")
     planned = project.plan("results/chain/net/twist-001/pretrain/checkpoint.h5")
     assert (("vmc", "chain") in planned) == transfer
+
+
+def test_members_of_a_group_wait_for_its_one_training(project):
+    project.edit("methods/net.yaml", "ferminet", "transferable")
+    project.edit("campaign.yaml", "chain: [bare]", "chain: [bare, net]")
+    group = "joint:\n  both: {method: net, materials: [chain], steps: 4}\n"
+    project.edit("campaign.yaml", "runs:", f"{group}runs:")
+    planned = project.plan("results/chain/net/twist-001/evaluate/result.h5")
+    assert ("joint", "both") in planned
+    assert {rule for rule, material in planned if material == "chain"} == {
+        "structure",
+        "mean_field",
+        "pretrain",
+        "vmc",
+        "evaluate",
+    }
+    assert ("joint", "both") not in project.plan("results/h2/net/energy.csv")
+    project.edit("campaign.yaml", "materials: [chain]", "materials: [chain, h2]")
+    assert "kind of cell of 'h2' is open" in project.refused()
 
 
 def test_bad_input_stops_before_any_job_with_the_message_alone(project):

@@ -75,6 +75,7 @@ rule report:
         contrasts=contrast_table,
         references=reference_tables,
         learned=learned_table,
+        families=family_tables,
         energies="results/tables/energies.csv",
         twists="results/tables/twists.csv",
         figures=campaign_figures,

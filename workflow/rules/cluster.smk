@@ -1,5 +1,6 @@
 # What jobs ask of a cluster. Without the site file of profiles/slurm nothing is asked.
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine.cluster.resources import Size, model_resources, resources
@@ -51,8 +52,20 @@ def attempt_number(wildcards, attempt):
     return attempt
 
 
+def group_resources(name, attempt):
+    """Returns what the common training of a group asks for: that of its largest member."""
+    group = CAMPAIGN.groups[name]
+    facts = max(map(CAMPAIGN.material, group.config.materials), key=lambda facts: facts.electrons)
+    options = CAMPAIGN.method(facts.name, group.config.method)
+    options = replace(options, vmc=options.vmc.limited(group.steps(CAMPAIGN)))
+    size = Size(facts.electrons, facts.n_atoms, facts.n_cells, facts.periodic)
+    return resources("vmc", size, SITE, attempt, options)
+
+
 def one_resource(stage, name):
     def resolve(wildcards, attempt):
+        if "group" in wildcards.keys():
+            return group_resources(wildcards.group, attempt).get(name)
         if "material" not in wildcards.keys():
             return model_resources(stage, SITE, attempt).get(name)
         facts = CAMPAIGN.material(wildcards.material)

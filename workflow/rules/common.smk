@@ -21,7 +21,7 @@ CAMPAIGN_FILE = config.get("campaign", "campaign.yaml")
 def check_mean_fields():
     """Asks PySCF for the basis sets and functionals of all materials, and for their sizes."""
     # A second; not for every job.
-    from engine.mean_field.basis_sets import basis_size, check_options
+    from engine.mean_field.basis_sets import basis_size, check_options, check_orbitals
 
     for facts in map(CAMPAIGN.material, CAMPAIGN.runs):
         check_options(
@@ -29,6 +29,13 @@ def check_mean_fields():
             facts.symbols,
             f"{facts.path}, key 'mean_field'",
             facts.config.pseudopotentials,
+        )
+        check_orbitals(
+            facts.config.mean_field,
+            facts.symbols,
+            facts.n_cells,
+            facts.most_of_one_spin,
+            f"{facts.path}, key 'mean_field'",
         )
         if any(CAMPAIGN.space(facts.name, m) == "fock" for m in CAMPAIGN.runs[facts.name]):
             size = basis_size(facts.config.mean_field.basis, facts.symbols)
@@ -69,6 +76,11 @@ def learned_sections(stage):
         return CAMPAIGN.learned_sections(stage, wildcards.model, wildcards.get("material"), number)
 
     return resolve
+
+
+def joint_sections(wildcards):
+    """Returns the configuration of the common training of a group."""
+    return CAMPAIGN.joint_sections(wildcards.group)
 
 
 def run_summaries(wildcards):
@@ -167,6 +179,41 @@ def first_twist(wildcards):
     return f"results/{material}/{method}/twist-000/vmc/checkpoint.h5"
 
 
+def members(path):
+    """Returns the function that gives one file of every member of a group."""
+
+    def resolve(wildcards):
+        group = CAMPAIGN.groups[wildcards.group]
+        return [
+            path.format(material=material, method=group.config.method, twist=f"{twist:03d}")
+            for material, twist in group.members(CAMPAIGN)
+        ]
+
+    return resolve
+
+
+def member_mean_fields(wildcards):
+    """Returns the mean field of every member of a group."""
+    method = CAMPAIGN.groups[wildcards.group].config.method
+    materials = CAMPAIGN.groups[wildcards.group].config.materials
+    reference = CAMPAIGN.method(materials[0], method).reference
+    return members(f"results/{{material}}/mean_field/{reference}/twist-{{twist}}.h5")(wildcards)
+
+
+def vmc_start(wildcards):
+    """Returns the network optimisation starts from: pretrained, or that of the run's group."""
+    if group := CAMPAIGN.group_of(wildcards.material, wildcards.method):
+        return f"results/joint/{group.name}/checkpoint.h5"
+    run = f"results/{wildcards.material}/{wildcards.method}"
+    return f"{run}/twist-{wildcards.twist}/pretrain/checkpoint.h5"
+
+
+def joint_trace(wildcards):
+    """Returns the trace of the run's group, where it is in one."""
+    group = CAMPAIGN.group_of(wildcards.material, wildcards.method)
+    return [f"results/joint/{group.name}/trace.h5"] if group else []
+
+
 def all_twists(path):
     """Returns the function that gives one file of every twist of a run."""
 
@@ -187,7 +234,7 @@ def every(pattern):
 
 def contrast_sections(wildcards):
     """Returns the contrasts of the campaign."""
-    return list(CAMPAIGN.contrasts)
+    return CAMPAIGN.contrast_sections()
 
 
 def contrast_table(wildcards):
@@ -200,9 +247,65 @@ def reference_rows(wildcards):
     return per_run("results/{material}/{method}/references.csv", fock_runs())
 
 
-def family_sections(wildcards):
-    """Returns the families of the campaign with their points."""
-    return CAMPAIGN.families()
+def family_sections(*analyses):
+    """Returns the function that gives the families of some analyses with their points."""
+
+    def resolve(wildcards):
+        return CAMPAIGN.families(*analyses)
+
+    return resolve
+
+
+FAMILY_TABLES = {
+    "methods": "families",
+    "size": "sizes",
+    "equation-of-state": "equations_of_state",
+    "phases": "phases",
+}
+
+
+def family_runs(analysis):
+    """Returns the runs that the families of an analysis look at beside the table of energies."""
+    points = [point for family in CAMPAIGN.families(analysis) for point in family["points"]]
+    return [(p["material"], method) for p in points for method in p.get("methods", ())]
+
+
+def phase_results(wildcards):
+    """Returns the evaluations of electron gases in families of analysis phases."""
+    return per_twist(f"{TWIST}/evaluate/result.h5", family_runs("phases"))
+
+
+def phase_runs(wildcards):
+    """Returns what these files are: material, method and weight of each."""
+    return [
+        [material, method, twist.weight]
+        for material, method in family_runs("phases")
+        for twist in CAMPAIGN.twists(material)
+    ]
+
+
+def family_table(wildcards):
+    """Returns the table that a family is drawn from."""
+    analysis = CAMPAIGN.family_sections[wildcards.family].analysis
+    return f"results/tables/{FAMILY_TABLES[analysis]}.csv"
+
+
+def family_section(wildcards):
+    """Returns one family."""
+    return next(f for f in CAMPAIGN.families() if f["name"] == wildcards.family)
+
+
+def family_results(wildcards):
+    """Returns the evaluations a family is drawn from beside its table: pictures of phases."""
+    if CAMPAIGN.family_sections[wildcards.family].analysis != "phases":
+        return []
+    return phase_results(wildcards)
+
+
+def family_tables(wildcards):
+    """Returns the tables of fitted families, for the report."""
+    analyses = {family.analysis for family in CAMPAIGN.family_sections.values()} - {"methods"}
+    return [f"results/tables/{FAMILY_TABLES[a]}.csv" for a in FAMILY_TABLES if a in analyses]
 
 
 def reference_tables(wildcards):

@@ -18,3 +18,26 @@ rule mean_field:
         "{wildcards.material}: mean field at twist {wildcards.twist}"
     script:
         "../scripts/mean_field.py"
+
+
+# The crystal of an electron gas: what a method with `reference: localised` starts from.
+rule localised:
+    input:
+        system="results/{material}/system.h5",
+    output:
+        mean_field="results/{material}/mean_field/localised/twist-{twist}.h5",
+    log:
+        "logs/{material}/mean_field/localised/twist-{twist}.log",
+    benchmark:
+        "logs/{material}/mean_field/localised/twist-{twist}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **asked("mean_field"),
+    params:
+        sections=sections("localised"),
+    message:
+        "{wildcards.material}: Gaussians on the sites at twist {wildcards.twist}"
+    script:
+        "../scripts/mean_field.py"

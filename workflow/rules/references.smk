@@ -61,7 +61,7 @@ rule references:
     conda:
         "../../environment.yml"
     params:
-        families=family_sections,
+        families=family_sections("methods"),
     message:
         "gathering the established methods of all runs"
     script:
@@ -88,25 +88,3 @@ rule references_figure:
         "drawing the distances to exact energies"
     script:
         "../scripts/references_figure.py"
-
-
-rule family_figure:
-    input:
-        families="results/tables/families.csv",
-    output:
-        svg=report(
-            "results/figures/families/{family}.svg",
-            category="Figures",
-            labels={"material": "{family}", "method": "all", "figure": "family"},
-        ),
-        png="results/figures/families/{family}.png",
-    log:
-        "logs/figures/families/{family}.log",
-    benchmark:
-        "logs/figures/families/{family}.benchmark.tsv"
-    conda:
-        "../../environment.yml"
-    message:
-        "{wildcards.family}: drawing the family"
-    script:
-        "../scripts/family_figure.py"

@@ -1,4 +1,4 @@
-# Pretraining, variational optimisation, evaluation. Each keeps its running state in an undeclared
+# Pretraining, variational optimisation (alone or of a group), evaluation. Each keeps its running state in an undeclared
 # `state` folder beside its outputs: Snakemake deletes declared outputs before a retry.
 
 
@@ -27,11 +27,37 @@ rule pretrain:
         "../scripts/pretrain.py"
 
 
+rule joint:
+    input:
+        systems=members("results/{material}/system.h5"),
+        mean_fields=member_mean_fields,
+        starts=members(f"{TWIST}/pretrain/checkpoint.h5"),
+    output:
+        checkpoint="results/joint/{group}/checkpoint.h5",
+        trace="results/joint/{group}/trace.h5",
+    log:
+        "logs/joint/{group}.log",
+    benchmark:
+        "logs/joint/{group}.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **asked("joint"),
+    params:
+        sections=joint_sections,
+    message:
+        "{wildcards.group}: optimising one wavefunction for all members"
+    script:
+        "../scripts/joint.py"
+
+
 rule vmc:
     input:
         system="results/{material}/system.h5",
         mean_field=electrons_file,
-        start="results/{material}/{method}/twist-{twist}/pretrain/checkpoint.h5",
+        start=vmc_start,
+        joint_trace=joint_trace,
     output:
         checkpoint="results/{material}/{method}/twist-{twist}/vmc/checkpoint.h5",
         trace="results/{material}/{method}/twist-{twist}/vmc/trace.h5",

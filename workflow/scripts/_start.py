@@ -43,7 +43,7 @@ def run_stage(snakemake, stage: str, outputs: dict[str, str]) -> None:
 
     Args:
         snakemake: Of the script; its named inputs are the stage's.
-        stage: "pretrain", "vmc" or "evaluate".
+        stage: "pretrain", "joint", "vmc" or "evaluate".
         outputs: The stage's outputs by name.
     """
     state = start_resumable(snakemake)
@@ -51,7 +51,11 @@ def run_stage(snakemake, stage: str, outputs: dict[str, str]) -> None:
 
     from engine.stage import worker
 
-    inputs = {name: path for name, path in snakemake.input.items() if path}
+    inputs = {
+        name: path if isinstance(path, str) else list(path)
+        for name, path in snakemake.input.items()
+        if path
+    }
     paths = {**inputs, **outputs, "state_dir": str(state)}
     sections = snakemake.params.sections
     if asked.get("tasks", 1) == 1:

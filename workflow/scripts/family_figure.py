@@ -1,14 +1,18 @@
-"""Rule family_figure: families.csv -> energies of one family along its coordinate."""
+"""Rule family_figure: the table of its analysis -> the figure of one family."""
 
 from _start import start
 
 start(snakemake)
 
-from plots.references import family_figure
+from plots.families import FIGURES
 from plots.style import save
 
 from engine.io import table
+from engine.stage.phases import by_run
 
-rows = table.read(snakemake.input.families)
-chosen = [row for row in rows if row["family"] == snakemake.wildcards.family]
-save(family_figure(chosen), svg=snakemake.output.svg, png=snakemake.output.png)
+family = snakemake.params.family
+rows = [row for row in table.read(snakemake.input.table) if row["family"] == family["name"]]
+paths = snakemake.input.get("results", [])
+results = by_run(snakemake.params.runs, paths)[0] if paths else {}
+figure = FIGURES[family["analysis"]](family, rows, table.read(snakemake.input.energies), results)
+save(figure, svg=snakemake.output.svg, png=snakemake.output.png)

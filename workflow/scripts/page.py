@@ -33,8 +33,9 @@ CAPTIONS = {
     "one of a molecule.",
     "sizes": "Error on test geometries over the size of the training set and of the network; lines "
     "join models that differ in nothing else.",
-    "family": "Above: energies along the family. Below: distance to the exact energy of the same "
-    "integrals, linear up to 0.1 mHa and logarithmic beyond.",
+    "family": "Energies along a family of materials: beside established methods, with the distance "
+    "to the exact energy below; extrapolated in 1/N; fitted with an equation of state; or, of an "
+    "electron gas, relative to plane waves, with the order and the density around an electron.",
 }
 OVERVIEW = ("literature", "references", "family")
 """Figures of the campaign as a whole."""
@@ -58,6 +59,7 @@ class Content:
         contrasts: Rows of `contrasts.csv`.
         references: Rows of `references.csv`.
         learned: Rows of `learned.csv`.
+        families: Name of a table of families -> its rows.
     """
 
     title: str
@@ -68,6 +70,7 @@ class Content:
     contrasts: Sequence[Mapping[str, Any]] = ()
     references: Sequence[Mapping[str, Any]] = ()
     learned: Sequence[Mapping[str, Any]] = ()
+    families: Mapping[str, Sequence[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
 
 
 def render(content: Content, *, template: str | Path, target: str | Path) -> None:
@@ -99,11 +102,61 @@ def render(content: Content, *, template: str | Path, target: str | Path) -> Non
         references=content.references,
         learned=content.learned,
         learned_figures=[image(path) for path in content.figures if _kind(path) in LEARNED],
+        families=[_family(name, rows) for name, rows in content.families.items() if rows],
         overview=[image(path) for path in content.figures if _kind(path) in OVERVIEW],
         sections=[_section(content, row) for row in content.energies],
     )
     with atomic.replaced(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+FAMILY_COLUMNS = {
+    "sizes": {
+        "family": "family",
+        "method": "method",
+        "n_particles": "particles",
+        "energy_ha_per_particle": "energy / Ha",
+        "error_ha_per_particle": "error",
+        "size_correction_ha_per_particle": "size correction / Ha",
+        "limit_ha_per_particle": "infinite size / Ha",
+        "limit_error_ha_per_particle": "error ",
+        "literature_ha_per_particle": "literature / Ha",
+    },
+    "equations_of_state": {
+        "family": "family",
+        "method": "method",
+        "lattice_constant_angstrom": "lattice constant / angstrom",
+        "lattice_constant_error_angstrom": "error",
+        "bulk_modulus_gpa": "bulk modulus / GPa",
+        "bulk_modulus_error_gpa": "error ",
+        "bulk_modulus_derivative": "its derivative",
+        "minimum_ha_per_cell": "minimum / Ha",
+    },
+    "phases": {
+        "family": "family",
+        "x": "along",
+        "method": "method",
+        "energy_ha_per_electron": "energy / Ha",
+        "error_ha_per_electron": "error",
+        "to_plane_waves_ha_per_electron": "to plane waves / Ha",
+        "to_localised_ha_per_electron": "to Gaussians / Ha",
+        "order_parameter": "order",
+        "order_parameter_error": "error ",
+    },
+}
+"""Table -> columns of the page and their headings."""
+
+
+def _family(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns title, headings and cells of a table of families."""
+    columns = FAMILY_COLUMNS[name]
+    cells = [[_cell(row[column]) for column in columns] for row in rows]
+    return {"title": name.replace("_", " "), "headings": list(columns.values()), "rows": cells}
+
+
+def _cell(value: Any) -> str:
+    """Returns text and whole numbers as they are, other numbers with six decimals."""
+    return str(value) if isinstance(value, str | int) else number(value)
 
 
 def _section(content: Content, row: Mapping[str, Any]) -> dict[str, Any]:

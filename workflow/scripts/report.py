@@ -4,6 +4,8 @@ from _start import start
 
 start(snakemake)
 
+from pathlib import Path
+
 from page import Content, render
 
 from engine.io import table
@@ -15,6 +17,7 @@ content = Content(
     runs=snakemake.params.runs,
     figures=list(snakemake.input.figures),
     contrasts=[row for path in snakemake.input.contrasts for row in table.read(path)],
+    families={Path(path).stem: table.read(path) for path in snakemake.input.families},
     references=[row for path in snakemake.input.references for row in table.read(path)],
     learned=[row for path in snakemake.input.learned for row in table.read(path)],
 )

@@ -81,13 +81,13 @@ def family_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     below.set_ylim(ROOM * min(low, -LINEAR_MHA), ROOM * max(high, LINEAR_MHA))
     style.plain_numbers(below.yaxis)
     below.set_ylabel("to exact (mHa)")
-    below.set_xlabel(_quantity(rows[0]["along"]) if rows else "")
+    below.set_xlabel(quantity(rows[0]["along"]) if rows else "")
     above.set_title(rows[0]["family"] if rows else "", loc="left")
     style.legend_below(figure, [above], 4)
     return figure
 
 
-def _quantity(key: str) -> str:
+def quantity(key: str) -> str:
     """Returns a key of a structure as a label: spacing_bohr -> spacing (bohr)."""
     name, _, unit = key.rpartition("_")
     return f"{name.replace('_', ' ')} ({unit})" if unit in ("bohr", "angstrom") else key

@@ -1,0 +1,233 @@
+"""Steps to a twist average: twists trained alone, from the first one's network, or together.
+
+    snakemake --profile profiles/local mean_fields --config campaign=joint.yaml
+    python benchmarks/joint_training.py twists          # h4-chain: alone, handed, together
+    python benchmarks/joint_training.py supercell       # h8-chain: from nothing, from h4-chain
+
+All runs share programs, network, optimizer and walkers. Numbers are evaluations with frozen
+parameters, in results/benchmarks/joint.json; what is there already is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from engine import config, keys
+from engine.config import OptimizerConfig
+from engine.estimator.statistics import estimate, stream_count
+from engine.io.checkpoint import flatten, under, unflatten
+from engine.optimizer import make_optimizer
+from engine.optimizer.objective import clipped_weights
+from engine.sampler.initial import initial_walkers
+from engine.stage.job import load
+from engine.stage.programs import make_measure, make_programs
+
+WALKERS, EQUILIBRATION = 128, 40
+SAVE, WARM = 20, 3
+"""Steps between saved states, and steps whose time is not counted."""
+METHOD = {
+    "ansatz": {"name": "transferable", "layers": 3, "width": 32, "pair_width": 16},
+    "optimizer": {
+        "name": "spring",
+        "learning_rate": 0.02,
+        "decay_steps": 1000,
+        "momentum": 0.95,
+        "norm_constraint": 1e-2,
+    },
+    "sampler": {"walkers": WALKERS, "moves": 8},
+}
+MARKS = {
+    "h4-chain": (-0.523846, -0.582824, -0.606323),
+    "h6-chain": (-0.585042, -0.574634, -0.548354),
+    "h8-chain": (-0.556325, -0.571099, -0.576953),
+}
+"""Ha per atom at twists 0, 1/4, 1/2: Gerard et al., arXiv:2405.07599 (2024), plot data."""
+TWISTS = (0.0, 0.25, 0.5)
+WEIGHTS = (0.25, 0.5, 0.25)
+
+
+class Material:
+    """The three twists of a chain, which share programs, and their walkers."""
+
+    def __init__(self, name: str, root: Path, seed: int):
+        method = config.canonical(config.parse(config.MethodConfig, METHOD, where="method"))
+        base = method | {"material": name, "method": "benchmark", "seed": seed}
+        folder = root / name
+        self.jobs = [
+            load(
+                "vmc",
+                json.loads(json.dumps(base))
+                | {"number": "complex", "twist": {"index": k, "frac": [x, 0.0, 0.0]}},
+                system=folder / "system.h5",
+                mean_field=folder / f"mean_field/scf/twist-{k:03d}.h5",
+            )
+            for k, x in enumerate(TWISTS)
+        ]
+        self.programs = make_programs(self.jobs[0])
+        self.measures = [make_measure(job, "vmc", self.programs)[1] for job in self.jobs]
+        self.options = config.parse(OptimizerConfig, METHOD["optimizer"], where="optimizer")
+        self.optimizer = make_optimizer(self.jobs[0].wavefunction, self.options)
+        self.atoms = len(self.jobs[0].system.symbols)
+
+        self.params, self.walkers = self._start()
+
+    def _start(self) -> tuple[Any, list[Any]]:
+        """Returns fresh parameters, the same for all twists, and walkers."""
+        params, samplers = self.jobs[0].template()[0], []
+        for job in self.jobs:
+            here = (job.system, job.reference)
+            sampler = job.sampler.init(
+                initial_walkers(job.key, here[0], WALKERS, job.dtype), here[0]
+            )
+            for step in range(EQUILIBRATION):
+                key = keys.stream(job.key, "equilibration", step)
+                sampler, _ = self.programs.sample(params, sampler, *here, key, 1.0)
+            samplers.append(sampler)
+        return params, samplers
+
+
+def train(material: Material, members, state, first: int, last: int, save):
+    """Makes steps on members in turn, and saves now and then; returns the state."""
+    params, samplers, opt_state, seconds = state
+    for step in range(first, last):
+        begun = time.process_time()
+        turn, place = divmod(step, len(members))
+        k = members[int(np.random.default_rng([1, turn]).permutation(len(members))[place])]
+        job = material.jobs[k]
+        sampler, energy, _ = material.measures[k](params, samplers[k], step, 1.0)
+        weights = clipped_weights(energy.real, energy.imag, material.options.clip)
+        weights = (w.astype(job.dtype) for w in weights)
+        batch = (sampler.walkers, *weights, job.system, job.reference)
+        key = keys.stream(job.key, "optimizer", step)
+        params, opt_state, _ = material.optimizer.step(params, opt_state, key, batch)
+        samplers = [*samplers[:k], sampler, *samplers[k + 1 :]]
+        jax.block_until_ready(params)
+        if step >= first + WARM:
+            seconds = [*seconds, time.process_time() - begun]
+        if (step + 1) % SAVE == 0 or step + 1 == last:
+            save(step + 1, (params, samplers, opt_state))
+    return params, samplers, opt_state, seconds
+
+
+def measured(material: Material, k: int, params, sampler, steps: int) -> dict[str, float]:
+    """Returns energy, error (hartree per atom) and variance of a frozen network."""
+    rows, variance = [], []
+    for step in range(-20, steps):
+        sampler, energy, row = material.measures[k](params, sampler, 10**6 + step, 0.0)
+        if step >= 0:
+            rows.append(np.asarray(energy.real).reshape(stream_count(len(energy.real)), -1).mean(1))
+            variance.append(float(row["variance_ha2"]))
+    found = estimate(np.array(rows))
+    return {
+        "energy": found.mean / material.atoms,
+        "error": found.error / material.atoms,
+        "tau": found.tau,
+        "variance_ha2": float(np.mean(variance)),
+        "mark": MARKS[material.jobs[k].sections["material"]][k],
+    }
+
+
+class Notebook:
+    """Results so far, in a JSON file; the state of every run beside it."""
+
+    def __init__(self, path: Path):
+        self.path, self.rows = path, []
+        if path.exists():
+            self.rows = json.loads(path.read_text())
+
+    def has(self, **about) -> bool:
+        return any(all(row.get(k) == v for k, v in about.items()) for row in self.rows)
+
+    def add(self, **row) -> None:
+        self.rows.append(row)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(self.rows, indent=1))
+        print(row, flush=True)
+
+    def _file(self, name: str) -> Path:
+        return self.path.with_name(f"joint-{name}.npz")
+
+    def keep(self, name: str, step: int, state: Any) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_name("part.npz")
+        np.savez(part, step=step, **flatten(state))
+        part.replace(self._file(name))
+
+    def params(self, name: str, template: Any) -> Any:
+        """Returns the parameters a run has come to."""
+        return unflatten(template, under("0", dict(np.load(self._file(name)))))
+
+    def kept(self, name: str, template: Any) -> tuple[int, Any]:
+        """Returns the step and the state of a run; zero and the template where there is none."""
+        if not self._file(name).exists():
+            return 0, template
+        data = dict(np.load(self._file(name)))
+        return int(data.pop("step")), unflatten(template, data)
+
+
+def stations(book, material, name, members, params, marks, evaluation) -> None:
+    """Trains to each number of steps in `marks` and evaluates the members there."""
+    job = material.jobs[0]
+    batch = (material.walkers[0].walkers, *[np.zeros(WALKERS)] * 2, job.system, job.reference)
+    opt_state = material.optimizer.init(params, job.key, batch)
+    done, state = book.kept(name, (params, material.walkers, opt_state))
+    state = (*state, [])
+    for mark in marks:
+        if done < mark:
+            save = lambda step, state: book.keep(name, step, state)  # noqa: E731
+            state = train(material, members, state, done, mark, save)
+            done = mark
+        for k in members if done == mark else ():
+            if not book.has(run=name, twist=k, steps=mark):
+                seconds = float(np.median(state[3])) if state[3] else None
+                numbers = measured(material, k, state[0], state[1][k], evaluation)
+                book.add(run=name, twist=k, steps=mark, seconds_per_step=seconds, **numbers)
+
+
+def twists(book: Notebook, material: Material, steps: int, evaluation: int) -> None:
+    """Three twists: together, alone, and handed on from the first."""
+    params = material.params
+    stations(book, material, "together", [0, 1, 2], params, [steps // 2, steps], evaluation)
+    for k in range(3):
+        marks = [steps // 6, steps // 3]
+        stations(book, material, f"alone-{k}", [k], params, marks, evaluation)
+    first = book.params("alone-0", params)
+    for k in (1, 2):
+        stations(book, material, f"handed-{k}", [k], first, [steps // 6], evaluation)
+
+
+def supercell(book: Notebook, material: Material, steps: int, evaluation: int) -> None:
+    """The twists of a larger cell together, from nothing and from the smaller cell's network."""
+    small = book.params("together", material.params)
+    for name, params in (("from-small", small), ("from-nothing", material.params)):
+        stations(book, material, name, [0, 1, 2], params, [0, steps // 2, steps], evaluation)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("twists", "supercell"))
+    parser.add_argument("--root", type=Path, default=Path("results"))
+    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--evaluation", type=int, default=80)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    book = Notebook(options.root / "benchmarks/joint.json")
+    name = {"twists": "h4-chain", "supercell": "h8-chain"}[options.what]
+    material = Material(name, options.root, options.seed)
+    {"twists": twists, "supercell": supercell}[options.what](
+        book, material, options.steps, options.evaluation
+    )
+
+
+if __name__ == "__main__":
+    main()
