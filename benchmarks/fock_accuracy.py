@@ -107,7 +107,7 @@ def stages(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
         **{name: facts[name] for name in kept},
         **{name: float(value) for name, value in references.data.items()},
         **{name: references.attributes[name] for name in ("determinants", "n_orbitals")},
-        "core": int((core != core.dtype.type(-1)).any(axis=(1, 2)).sum()),
+        "core": int((~core).any(axis=(1, 2)).sum()),
         "steps": sections["vmc"]["vmc"]["steps"],
         "width": sections["vmc"]["ansatz"]["width"],
         **seconds,

@@ -4,9 +4,8 @@
 
 Prints Hartree-Fock, CCSD and CCSD(T) energies per electron for each number of plane waves, and the
 CCSD(T) energy extrapolated in M^(-5/3), by which the correlation of equal spins converges: their
-cusp is of the next order. Closed shells of the simple cubic cell at Gamma. Source of the power: J.
-J. Shepherd et al., Phys. Rev. B 86, 035111 (2012), for unlike spins 1/M, from |k|^-5 instead of
-|k|^-3.
+cusp is of the next order, while unlike spins have 1/M (J. J. Shepherd et al., Phys. Rev. B 86,
+035111 (2012)). Closed shells of the simple cubic cell at Gamma.
 """
 
 from __future__ import annotations
@@ -36,13 +35,20 @@ def integrals(lattice: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         else:
             turn[i, first] = 2**-0.5
             turn[i, second] = (-1j if i == first else 1j) * 2**-0.5
-    moved = waves[:, None] - waves[None]
-    transfers = np.unique(moved.reshape(-1, 3), axis=0)
-    eri = np.zeros((count,) * 4)
-    for q in transfers[np.any(transfers, axis=1)]:
-        rho = turn.conj().T @ np.all(moved == q, axis=-1) @ turn
-        weight = 4 * np.pi / abs(np.linalg.det(lattice)) / np.sum((q @ reciprocal) ** 2)
-        eri += weight * np.einsum("pq,sr->pqrs", rho, rho.conj()).real
+    moved = (waves[:, None] - waves[None]).reshape(-1, 3)
+    transfers, which = np.unique(moved, axis=0, return_inverse=True)
+    density = np.zeros((len(transfers), count**2), complex)  # rho_q between plane waves
+    density[which.ravel(), np.arange(count**2)] = 1
+    density = turn.conj().T @ density.reshape(-1, count, count) @ turn
+    square = np.sum((transfers @ reciprocal) ** 2, axis=1)
+    weight = np.divide(4 * np.pi, square, where=square > 0, out=np.zeros_like(square))
+    rows = (
+        density.reshape(len(transfers), -1) * np.sqrt(weight / abs(np.linalg.det(lattice)))[:, None]
+    )
+    eri = (
+        rows.T @ rows.reshape(-1, count, count).transpose(0, 2, 1).conj().reshape(rows.shape)
+    ).real
+    eri = eri.reshape((count,) * 4)
     kinetic = 0.5 * np.sum((waves @ reciprocal) ** 2, axis=1)
     return kinetic, eri
 

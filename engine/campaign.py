@@ -12,29 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import config, families, models
+from engine import config, families, matching, models, sections
 from engine.config.contrast import resolve
-from engine.config.learned import LOCALISED
 from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.joint import Group, check_group, read_groups
 from engine.library import Material, find, merge, names, read_material
-from engine.system.orbital_space import check_kind, check_size
 from engine.system.twists import Twist
-
-STAGE_SECTIONS = {
-    "pretrain": ("sampler", "pretrain"),
-    "vmc": ("sampler", "hamiltonian", "optimizer", "vmc"),
-    "evaluate": ("sampler", "hamiltonian", "evaluate"),
-}
-"""Sections of a method that enter each stage, beside the ansatz."""
-
-FOCK_SECTIONS = {
-    "pretrain": ("selection", "pretrain"),
-    "vmc": ("selection", "optimizer", "vmc"),
-    "evaluate": ("selection", "sampler", "evaluate"),
-}
-"""The same in second quantisation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,27 +74,8 @@ class Campaign:
             ConfigError: Names file, key, expectation and nearest valid name.
         """
         for material, methods in self.runs.items():
-            self.material(material)
             for method in methods:
-                options = self.method(material, method)
-                self.number(material, method)
-                self._check_reference(material, method)
-                self._check_localised(material, method)
-                models.check_use(self, material, method)
-                if options.space == "fock":
-                    self._check_orbitals(material, method)
-                    continue
-                facts = self.material(material)
-                self._check_all_electron(material, method)
-                options.evaluate.check_material(
-                    facts.periodic,
-                    facts.config.positrons,
-                    f"{self.path}, material '{material}', method '{method}', key 'observables'",
-                    nuclei=bool(facts.symbols),
-                    lone_pair=(facts.electrons, facts.config.positrons, len(facts.symbols))
-                    == (1, 1, 0),
-                )
-
+                matching.check_run(self, material, method)
         self.families()
         for name in self.learned_names():
             self.learned(name)
@@ -177,75 +142,9 @@ class Campaign:
         merged = merge(content, overrides[method], where)
         return config.parse(config.method_class(merged), merged, where=where)
 
-    def _check_orbitals(self, material: str, method: str) -> None:
-        """Refuses second quantisation without Gaussian orbitals of electrons."""
-        facts = self.material(material).config
-        if facts.positrons or facts.mean_field.method in ("plane-waves", "oscillator"):
-            raise ConfigError(
-                f"method '{method}' works in Gaussian orbitals of electrons, which '{material}' "
-                "does not have, or not alone",
-                where=f"{self.path}, key 'runs', material '{material}'",
-                expected="a method in real space",
-                remedy=f"delete '{method}' from the list",
-            )
-        at = f"{self.path}, material '{material}', method '{method}'"
-        counts = self.material(material).counts
-        check_kind(self.method(material, method), *counts, self.material(material).periodic, at)
-
     def check_size(self, material: str, n_basis: int) -> None:
-        """Refuses methods in second quantisation that a basis of this size cannot hold.
-
-        Args:
-            material: Name of a material.
-            n_basis: Basis functions of its primitive cell.
-
-        Raises:
-            ConfigError: Too many orbitals, no such active space, or a core above the space.
-        """
-        facts = self.material(material)
-        for method in self.runs[material]:
-            if (options := self.method(material, method)).space == "fock":
-                where = f"{self.path}, material '{material}', method '{method}'"
-                check_size(options, n_basis * facts.n_cells, *facts.counts, where)
-
-    def _check_all_electron(self, material: str, method: str) -> None:
-        """Refuses pseudopotentials in real space."""
-        if self.material(material).config.pseudopotentials:
-            raise ConfigError(
-                f"'{material}' has pseudopotentials, and method '{method}' works in real space",
-                where=f"{self.path}, key 'runs', material '{material}'",
-                expected="a method in second quantisation (space: fock)",
-                remedy=f"delete '{method}' from the list, or the pseudopotentials",
-            )
-
-    def _check_reference(self, material: str, method: str) -> None:
-        """Refuses the bare determinant where there is no mean field."""
-        facts = self.material(material).config
-        if (
-            facts.mean_field.method == "oscillator"
-            and self.method(material, method).ansatz.name == "slater"
-        ):
-            raise ConfigError(
-                f"method '{method}' is the determinant of a mean field, and '{material}' has none",
-                where=f"{self.path}, key 'runs', material '{material}'",
-                expected="a method with a network",
-                remedy=f"delete '{method}' from the list",
-            )
-
-    def _check_localised(self, material: str, method: str) -> None:
-        """Refuses Gaussians on sites where there are none, or not one electron on each."""
-        facts, options = self.material(material), self.method(material, method)
-        if options.reference != LOCALISED:
-            return
-        sites = getattr(facts.config.structure, "sites", None)
-        if sites is None or facts.counts[1]:
-            raise ConfigError(
-                f"method '{method}' puts one electron of one spin on each site of a crystal, and "
-                f"'{material}' has {'no sites' if sites is None else 'both spins'}",
-                where=f"{self.path}, key 'runs', material '{material}'",
-                expected="an electron gas with the key sites and polarisation: 1",
-                remedy=f"delete '{method}' from the list, or give the material sites",
-            )
+        """Refuses methods in second quantisation that a basis of this size cannot hold."""
+        matching.check_size(self, material, n_basis)
 
     def learned(self, name: str) -> config.LearnedConfig:
         """Returns a learned Hamiltonian, checked."""
@@ -265,7 +164,7 @@ class Campaign:
             twist: Index of a twist, for learned_mean_field.
         """
         base = self.sections("mean_field", material, twist=twist) if twist is not None else None
-        return config.canonical(_plain(models.sections(self, stage, name, material, base)))
+        return config.canonical(sections.plain(models.sections(self, stage, name, material, base)))
 
     def twists(self, material: str) -> tuple[Twist, ...]:
         """Returns the boundary phases of a material."""
@@ -314,65 +213,18 @@ class Campaign:
     def sections(
         self, stage: str, material: str, method: str | None = None, twist: int | None = None
     ) -> dict[str, Any]:
-        """Returns everything one job depends on apart from its input files, canonical.
+        """Returns everything one job depends on apart from its input files, canonical."""
+        return sections.sections(self, stage, material, method, twist)
 
-        Args:
-            stage: structure, mean_field, localised, integrals, reference, pretrain, vmc, evaluate
-                or twist_average.
-            material: Name of a material.
-            method: Name of a method, from pretrain on.
-            twist: Index of a twist, for the stages that have one.
-        """
-        facts = self.material(material)
-        if stage == "structure":
-            content = _structure_sections(facts)
-        elif stage in ("mean_field", LOCALISED):
-            content = {
-                "material": material,
-                "mean_field": facts.config.mean_field,
-                **(_localised(facts) if stage == LOCALISED else {}),
-                "twist": _phase(facts.twists[twist]),
-                "charge": facts.config.charge,
-                "spin": facts.config.total_spin,
-                **_positrons(facts),
-                **_pseudopotentials(facts),
-            }
-        elif stage == "integrals":
-            content = {
-                "material": material,
-                "mean_field": facts.config.mean_field,
-                "charge": facts.config.charge,
-                "spin": facts.config.spin,
-                "number": self.number(material, method),
-                "integrals": self.method(material, method).integrals,
-                **_pseudopotentials(facts),
-            }
-        elif stage == "reference":
-            content = {
-                "material": material,
-                "method": method,
-                "references": self.method(material, method).references,
-            }
-        elif stage == "twist_average":
-            content = {
-                "material": material,
-                "method": method,
-                "seed": self.seed,
-                "n_atoms": facts.n_atoms,
-                "n_cells": facts.n_cells,
-                "n_electrons": facts.n_electrons,
-                "literature": facts.config.literature,
-                "twists": [_phase(t) | {"weight": t.weight} for t in facts.twists],
-            }
-        else:
-            content = self._method_sections(stage, facts, method, twist)
-        return config.canonical(_plain(content))
+    def joint_sections(self, name: str) -> dict[str, Any]:
+        """Returns what the common training of a group depends on, canonical."""
+        return sections.joint_sections(self, name)
 
     def summary(self) -> list[dict[str, Any]]:
         """Returns, per run, what a report says beside the numbers: material and method."""
         return [
             config.canonical(
-                _plain(
+                sections.plain(
                     {
                         "material": name,
                         "method": method,
@@ -385,68 +237,12 @@ class Campaign:
             for method in methods
         ]
 
-    def _method_sections(
-        self, stage: str, facts: Material, method: str, twist: int
-    ) -> dict[str, Any]:
-        options = self.method(facts.name, method)
-        content = {
-            "material": facts.name,
-            "method": method,
-            "twist": _phase(facts.twists[twist]),
-            "seed": self.seed,
-            "number": self.number(facts.name, method),
-            "precision": options.precision,
-            "ansatz": options.ansatz,
-        }
-        if stage == "evaluate":
-            content["n_cells"] = facts.n_cells
-        if options.space == "fock":
-            content["space"] = "fock"
-            content["electrons"] = [n - options.integrals.frozen for n in facts.counts]
-        group = self.group_of(facts.name, method)
-        if stage == "vmc" and group:
-            content["joint"] = {
-                "group": group.name,
-                "member": group.members(self).index((facts.name, twist)),
-            }
-        names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
-        content |= {name: getattr(options, name) for name in names_}
-        if stage == "evaluate" and options.space == "real":
-            content["evaluate"] = _with_sites(options.evaluate, facts)
-        if stage == "vmc" and options.space == "real":
-            content["vmc"] = options.vmc.of_twist(twist)
-            if group:
-                content["vmc"] = options.vmc.limited(group.config.refine_steps)
-        if stage == "pretrain" and self.transferred(facts.name, method, twist):
-            content["pretrain"] = dataclasses.replace(options.pretrain, steps=0)
-        return content
-
     def group_of(self, material: str, method: str) -> Group | None:
         """Returns the group a run shares its network with."""
         for group in self.groups.values():
             if group.config.method == method and material in group.config.materials:
                 return group
         return None
-
-    def joint_sections(self, name: str) -> dict[str, Any]:
-        """Returns what the common training of a group depends on, canonical.
-
-        Args:
-            name: Of the group.
-        """
-        group = self.groups[name]
-        vmc = self.method(group.config.materials[0], group.config.method).vmc
-        members = [
-            self._method_sections("vmc", self.material(m), group.config.method, twist)
-            for m, twist in group.members(self)
-        ]
-        content = {
-            "group": name,
-            "seed": self.seed,
-            "members": members,
-            "vmc": vmc.limited(group.steps(self)),
-        }
-        return config.canonical(_plain(content))
 
     def transferred(self, material: str, method: str, twist: int) -> bool:
         """Tells whether a twist starts from the trained network of the first one."""
@@ -536,64 +332,3 @@ def _methods(methods: Any, where: str, known: list[str]) -> tuple[str, ...]:
             f"a method is listed twice: {methods}", where=where, expected="each method once"
         )
     return tuple(methods)
-
-
-def _positrons(facts: Material) -> dict[str, int]:
-    """Returns the key where there are some: without, sections are as they always were."""
-    return {"positrons": facts.config.positrons} if facts.config.positrons else {}
-
-
-def _localised(facts: Material) -> dict[str, Any]:
-    """Returns what Gaussians on sites need instead of the material's own mean field."""
-    section = dataclasses.replace(facts.config.mean_field, method=LOCALISED)
-    return {"mean_field": section, "sites": facts.config.structure.sites}
-
-
-def _with_sites(options: config.EvaluateConfig, facts: Material) -> config.EvaluateConfig:
-    """Returns the section with the crystal of the material, where the method names none."""
-    sites = getattr(facts.config.structure, "sites", None)
-    if sites is None or options.sites != config.EvaluateConfig().sites:
-        return options
-    return dataclasses.replace(options, sites=sites)
-
-
-def _pseudopotentials(facts: Material) -> dict[str, Any]:
-    """Returns the key where there are some."""
-    named = facts.config.pseudopotentials
-    return {"pseudopotentials": named} if named else {}
-
-
-def _structure_sections(facts: Material) -> dict[str, Any]:
-    return {
-        **_positrons(facts),
-        **_background(facts),
-        **_pseudopotentials(facts),
-        "material": facts.name,
-        "structure": facts.config.structure,
-        "supercell": facts.config.supercell,
-        "charge": facts.config.charge,
-        "spin": facts.config.spin,
-        "folder": str(facts.folder),
-    }
-
-
-def _background(facts: Material) -> dict[str, bool]:
-    """Returns the key where it is set: input without it keeps its fingerprint."""
-    return {"neutralising_background": True} if facts.config.neutralising_background else {}
-
-
-def _phase(twist: Twist) -> dict[str, Any]:
-    return {"index": twist.index, "frac": twist.frac}
-
-
-def _plain(value: Any) -> Any:
-    """Returns built-in types alone: parameters are compared by their text."""
-    if dataclasses.is_dataclass(value):
-        value = dataclasses.asdict(value)
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return value

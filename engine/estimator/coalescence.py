@@ -1,25 +1,25 @@
 """The probability that two charges meet, without a histogram and without extrapolation.
 
-A particle at distance r from another charge, or from a nucleus, which stays where it is:
+A particle is put from where it is, at a distance d, onto another one or a nucleus, which stays
+where it is. The walker then counts
 
-    delta(r) = div(w r / r^3) / (4 pi) - w'(r) / (4 pi r^2),    w(0) = 1,
+    W = h(d) |psi(d = 0)|^2 / mean_g |psi(g d)|^2,    int h d^3d = 1,    <W> = <delta(d)>,
 
-so that, after one integration by parts,
+the mean over six rotations and reflections g of d, under which the walkers' distribution times W
+does not change; it keeps W finite at the nodes of psi. No derivative enters.
 
-    <delta(r)> = -(1 / 4 pi) < [w d log|psi|^2/dr + w'] / r^2 >.
-
-Zero variance: w = 1 - 2 gamma r + 2 gamma^2 r^2, gamma the cusp of psi, makes the bracket
-constant where |psi|^2 = exp(2 gamma r) (hydrogen, positronium); it is cut off smoothly. Terms odd
-in r are cancelled by the average over r and -r, weighted with |psi|^2 of both.
+Zero variance: h falls as |psi|^2 does near an attractive cusp, exp(2 gamma r); W is constant for a
+hydrogen-like pair.
 
 Zero bias: psi is not exact, and its <delta> is off by as much as psi is. To second order it is
 that of H + lambda delta at lambda = 0, where psi answers with Q psi,
 
     Q = -(mu / 2 pi) sum int_r w / s^2 ds,    <delta> + 2 <(E_L - E) Q>,
 
-which has an error of second order where Q is right: at short range, where networks are worst.
-Source: R. Assaraf and M. Caffarel, J. Chem. Phys. 119, 10536 (2003); R. Assaraf, M. Caffarel and
-A. Scemama, Phys. Rev. E 75, 035701 (2007).
+w = 1 - 2 gamma r + 2 gamma^2 r^2, cut off smoothly, which is the answer of a hydrogen-like pair.
+The error is of second order where Q is right: at short range, where networks are worst.
+Source of the idea: R. Assaraf and M. Caffarel, J. Chem. Phys. 119, 10536 (2003); R. Assaraf, M.
+Caffarel and A. Scemama, Phys. Rev. E 75, 035701 (2007).
 """
 
 from __future__ import annotations
@@ -76,16 +76,19 @@ def with_nuclei(system: System, movers: Sequence[int]) -> Meetings:
 def reach(gamma: Array, system: System) -> Array:
     """Returns where w ends, bohr: in a periodic cell where nearest images are no longer unique."""
     free = jnp.where(gamma < 0, CUTOFF, REPULSIVE) / jnp.abs(gamma)
-    if not system.cell.periodic:
-        return free
+    return jnp.minimum(free, nearest(system)) if system.cell.periodic else free
+
+
+def nearest(system: System) -> Array:
+    """Returns the radius of the sphere inside a periodic cell, bohr."""
     heights = 1 / jnp.linalg.norm(jnp.linalg.inv(system.cell.lattice), axis=0)
-    return jnp.minimum(free, 0.5 * heights.min())
+    return 0.5 * heights.min()
 
 
-def contact(
+def together(
     log_psi: Callable[[Array], Array], walker: Array, who: Meetings, partner: Array, system: System
-) -> Array:
-    """Returns the estimator of <delta(r_mover - r_partner)> at one walker, 1/bohr^3.
+) -> tuple[Array, Array]:
+    """Returns W of one pair at one walker, 1/bohr^3, and the walker in which they have met.
 
     Args:
         log_psi: log|psi| of a walker.
@@ -94,13 +97,26 @@ def contact(
         partner: (3,) position of whom it meets.
         system: Gives the cell.
     """
-    d = system.cell.nearest_image(walker[who.mover] - partner).astype(walker.dtype)
-    mirrored = walker.at[who.mover].add(-2 * d)
-    both = jnp.stack([log_psi(walker), log_psi(mirrored)]).astype(jnp.float64)
-    share = jax.nn.softmax(2 * both)
-    here = _one_sided(log_psi, walker, who, d, system)
-    there = _one_sided(log_psi, mirrored, who, -d, system)
-    return share[0] * here + share[1] * there
+    partner = partner.astype(walker.dtype)
+    d = system.cell.nearest_image(walker[who.mover] - partner)
+    turned = jnp.stack([sign * jnp.roll(d, k) for sign in (1, -1) for k in range(3)])
+    around = jax.vmap(lambda x: log_psi(walker.at[who.mover].set(partner + x)))(turned)
+    mean = jax.nn.logsumexp(2 * around.astype(jnp.float64)) - np.log(len(turned))
+    met = walker.at[who.mover].set(partner)
+    h = _law(jnp.linalg.norm(d.astype(jnp.float64)), who.gamma, system)
+    return h * jnp.exp(2 * log_psi(met).astype(jnp.float64) - mean), met
+
+
+def _law(r: Array, gamma: Array, system: System) -> Array:
+    """Returns h(r) ~ exp(-2 |gamma| r), in a cell within the sphere of nearest images."""
+    k = 2 * jnp.abs(gamma)
+    h = k**3 * jnp.exp(-k * r) / (8 * np.pi)
+    if not system.cell.periodic:
+        return h
+    end = nearest(system)
+    x = k * end
+    inside = 1 - jnp.exp(-x) * (1 + x + x**2 / 2)
+    return jnp.where(r < end, h / inside, 0.0)
 
 
 def response(walker: Array, who: Meetings, partner: Array, system: System) -> Array:
@@ -116,23 +132,8 @@ def response(walker: Array, who: Meetings, partner: Array, system: System) -> Ar
     return -who.reduced / (2 * np.pi) * value
 
 
-def _one_sided(log_psi, walker: Array, who: Meetings, d: Array, system: System) -> Array:
-    gradient = jax.grad(log_psi)(walker)[who.mover].astype(jnp.float64)
-    d = d.astype(jnp.float64)
-    r = jnp.linalg.norm(d)
-    along = 2 * jnp.vdot(d, gradient) / r  # d log|psi|^2 / dr
-    w, slope = jax.value_and_grad(_weight)(r, who.gamma, reach(who.gamma, system))
-    return -(w * along + slope) / (4 * jnp.pi * r**2)
-
-
-def _weight(r: Array, gamma: Array, end: Array) -> Array:
-    """Returns w(r) of the module's text, zero beyond `end` together with its first derivative."""
-    inside = jnp.clip(1 - (r / end) ** 3, 0, 1) ** 2
-    return (1 - 2 * gamma * r + 2 * gamma**2 * r**2) * inside
-
-
 def _coefficients(gamma: Array, end: Array) -> list:
-    """Returns those of w as a polynomial in r, below `end`."""
+    """Returns those of w as a polynomial in r below `end`: times (1 - (r / end)^3)^2."""
     start = (1.0, -2 * gamma, 2 * gamma**2)
     found = [0.0] * 9
     for k, cut in ((0, 1.0), (3, -2 / end**3), (6, 1 / end**6)):

@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.config import EvaluateConfig
 from engine.estimator import blocks
-from engine.estimator.coalescence import contact, of_particles, response
+from engine.estimator.coalescence import of_particles, response, together
 from engine.estimator.zero_bias import value, zero_bias
 from engine.io.observables import Observable
 from engine.system.system import System
@@ -26,14 +26,14 @@ RATE_NS = np.pi * FINE_STRUCTURE**3 / ATOMIC_TIME_NS
 
 
 def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) -> Estimator:
-    """Returns the estimator; a gradient of psi per electron-positron pair and one more."""
+    """Returns the estimator; seven wavefunctions per electron-positron pair."""
     del options
     charge = system.particle_charges
     pairs = of_particles(system, np.flatnonzero(charge > 0), np.flatnonzero(charge < 0))
 
     def measure(params, walker, system, reference):
         log_psi = lambda r: wavefunction.apply(params, r, system, reference).log  # noqa: E731
-        met = lambda who: contact(log_psi, walker, who, walker[who.partner], system)  # noqa: E731
+        met = lambda who: together(log_psi, walker, who, walker[who.partner], system)[0]  # noqa: E731
         answer = lambda who: response(walker, who, walker[who.partner], system)  # noqa: E731
         return tuple(jnp.sum(jax.vmap(f)(pairs))[None] for f in (met, answer))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.config import EvaluateConfig
 from engine.estimator import blocks
-from engine.estimator.coalescence import contact, of_particles, response
+from engine.estimator.coalescence import of_particles, response, together
 from engine.estimator.zero_bias import value, zero_bias
 from engine.io.observables import Observable
 from engine.system.system import System
@@ -20,14 +20,14 @@ from engine.types import Estimator, Wavefunction
 
 
 def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) -> Estimator:
-    """Returns the estimator; zero where all electrons have one spin."""
+    """Returns the estimator; seven wavefunctions per pair, zero where there is none."""
     del options
     names = np.repeat([s.name for s in system.species], system.counts)
     pairs = of_particles(system, np.flatnonzero(names == "down"), np.flatnonzero(names == "up"))
 
     def measure(params, walker, system, reference):
         log_psi = lambda r: wavefunction.apply(params, r, system, reference).log  # noqa: E731
-        met = lambda who: contact(log_psi, walker, who, walker[who.partner], system)  # noqa: E731
+        met = lambda who: together(log_psi, walker, who, walker[who.partner], system)[0]  # noqa: E731
         answer = lambda who: response(walker, who, walker[who.partner], system)  # noqa: E731
         if not len(pairs.mover):
             return jnp.zeros(1), jnp.zeros(1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.config import EvaluateConfig
 from engine.estimator import blocks
-from engine.estimator.coalescence import contact, response, with_nuclei
+from engine.estimator.coalescence import response, together, with_nuclei
 from engine.estimator.zero_bias import value, zero_bias
 from engine.io.observables import Observable
 from engine.system.system import System
@@ -21,7 +21,7 @@ KINDS = ("density", "spin density")
 
 
 def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) -> Estimator:
-    """Returns the estimator; a gradient of psi per electron and nucleus and one more."""
+    """Returns the estimator; seven wavefunctions per electron and nucleus."""
     del options
     nuclei, electrons = len(system.symbols), np.flatnonzero(system.particle_charges < 0)
     spins = np.repeat([-1.0 if s.name == "down" else 1.0 for s in system.species], system.counts)
@@ -31,7 +31,7 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
     def measure(params, walker, system, reference):
         log_psi = lambda r: wavefunction.apply(params, r, system, reference).log  # noqa: E731
         at = system.positions
-        met = lambda who: contact(log_psi, walker, who, at[who.partner], system)  # noqa: E731
+        met = lambda who: together(log_psi, walker, who, at[who.partner], system)[0]  # noqa: E731
         answer = lambda who: response(walker, who, at[who.partner], system)  # noqa: E731
         tables = (jax.vmap(f)(pairs).reshape(-1, nuclei) for f in (met, answer))
         return tuple((sign @ table).ravel() for table in tables)

@@ -2,15 +2,9 @@
 
     rho(p) = sum_{e, p} int dX | int dr exp(-i p.r) psi(r_e = r, r_p = r, X) |^2
 
-with X all other particles. Two steps lead there from walkers of |psi|^2.
-
-The positron is put onto an electron. A walker in which they are d apart then counts
-
-    W = h(d) |psi(d = 0)|^2 / mean_g |psi(g d)|^2,    int h = 1,
-
-the mean over six rotations and reflections g of d, which keeps W finite at the nodes of psi. The
-average of W is the contact density, by another route than `contact_density`; h is the square of
-the pair's cusp function, so that W is constant for positronium.
+with X all other particles. Two steps lead there from walkers of |psi|^2. The positron is put onto
+an electron, and the walker counts with the weight W of `coalescence`, whose average is the contact
+density.
 
 The pair is then moved together by s: the overlap of psi before and after is rho in real space,
 F(s), and its Fourier transform is rho(p). In an open cell directions are averaged,
@@ -24,7 +18,6 @@ p_z / (m c) the angle between the two. In a periodic cell p = G + 2 twist and s 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,6 +29,7 @@ from jax import Array
 from engine.config import EvaluateConfig
 from engine.estimator import blocks, shifts
 from engine.estimator.averages import averaged
+from engine.estimator.coalescence import Meetings, of_particles, together
 from engine.estimator.contact_density import RATE_NS
 from engine.estimator.ratios import overlap
 from engine.estimator.waves import vectors, wave_integers
@@ -60,53 +54,32 @@ class Transform(NamedTuple):
 
 def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) -> Estimator:
     """Returns the estimator; it costs eight wavefunctions per walker and pair."""
-    charge, mass = system.particle_charges, system.particle_masses
-    electrons, positrons = np.flatnonzero(charge < 0), np.flatnonzero(charge > 0)
-    pairs = np.array(list(itertools.product(electrons, positrons)))
-    i, j = pairs.T
-    steep = jnp.asarray(2 * np.abs(charge[i] * charge[j]) * mass[i] * mass[j] / (mass[i] + mass[j]))
+    charge = system.particle_charges
+    pairs = of_particles(system, np.flatnonzero(charge > 0), np.flatnonzero(charge < 0))
     transform = _waves(options, system) if system.cell.periodic else _radial(options)
 
     def measure(params, walker, system, reference, key):
         psi = lambda r: wavefunction.apply(params, r, system, reference)  # noqa: E731
         shift, kernel = transform.draw(key, system)
-        met = lambda ij, k: _weighted(psi, walker, ij, k, shift, system)  # noqa: E731
-        moved, here = jax.vmap(met)(jnp.asarray(pairs), steep)
+        met = lambda who: _moved(psi, walker, who, shift, system)  # noqa: E731
+        moved, here = jax.vmap(met)(pairs)
         found = {name: jnp.real(jnp.sum(moved) * k) for name, k in kernel.items()}
         return found | {"contact": jnp.sum(here)}
 
     def describe(state, system):
         rate = Observable(*_rates(state["contact"]), "1/ns")
-        return transform.describe(state, system) | {"annihilation_rate_by_pairs": rate}
+        return transform.describe(state, system) | {"annihilation_rate_of_psi": rate}
 
     return averaged(measure, transform.shapes | {"contact": ()}, describe)
 
 
-def _weighted(psi, walker: Array, ij: Array, steep: Array, shift: Array, system: System):
+def _moved(psi, walker: Array, who: Meetings, shift: Array, system: System):
     """Returns W times the overlap of psi with the pair moved, complex, and W, of one pair."""
-    i, j = ij
+    partner = walker[who.partner]
+    weight, met = together(lambda r: psi(r).log, walker, who, partner, system)
     shift = shift.astype(walker.dtype)
-    d = system.cell.nearest_image(walker[j] - walker[i])
-    turned = jnp.stack([sign * jnp.roll(d, k) for sign in (1, -1) for k in range(3)])
-    around = jax.vmap(lambda x: psi(walker.at[j].set(walker[i] + x)).log)(turned)
-    mean = jax.nn.logsumexp(2 * around.astype(jnp.float64)) - np.log(len(turned))
-    met = walker.at[j].set(walker[i])
-    a, b = psi(met), psi(met.at[i].add(shift).at[j].add(shift))
-    h = _pair_density(jnp.linalg.norm(d.astype(jnp.float64)), steep, system)
-    weight = h * jnp.exp(2 * a.log.astype(jnp.float64) - mean)
-    return weight * overlap(a, b), weight
-
-
-def _pair_density(r: Array, k: Array, system: System) -> Array:
-    """Returns h(r) = k^3 exp(-k r) / (8 pi), in a cell within the sphere of nearest images."""
-    h = k**3 * jnp.exp(-k * r) / (8 * np.pi)
-    if not system.cell.periodic:
-        return h
-    heights = 1 / jnp.linalg.norm(jnp.linalg.inv(system.cell.lattice), axis=0)
-    end = 0.5 * heights.min()
-    x = k * end
-    inside = 1 - jnp.exp(-x) * (1 + x + x**2 / 2)
-    return jnp.where(r < end, h / inside, 0.0)
+    gone = met.at[who.mover].add(shift).at[who.partner].add(shift)
+    return weight * overlap(psi(met), psi(gone)), weight
 
 
 def _radial(options: EvaluateConfig) -> Transform:

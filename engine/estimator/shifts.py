@@ -17,8 +17,11 @@ from jax import Array
 
 LARGEST = 3.0
 """Largest momentum, 1/bohr."""
-DECAY_BOHR = 2.5
-"""Lengths have the mean of exp(-s/b)/b and s^2 exp(-s/b)/(2 b^3) as density."""
+DECAY_BOHR = 4.0
+"""Lengths have the mean of exp(-s/b)/b and s^2 exp(-s/b)/(2 b^3) as density.
+
+Where F falls as exp(-k s), b = 2/k has the least variance, and b < 1/k an infinite one.
+"""
 PARTS = ("density", "profile")
 
 

@@ -68,17 +68,18 @@ def core_energies(
         space: Orbitals and electrons.
         params: Its parameters.
         reference: Its reference orbitals.
-        core: (V, 2, w).
+        core: (V, 2, w); empty slots are left out.
         H: The Hamiltonian.
         T: The kinetic energy.
         is_complex: Whether amplitudes are complex.
         chunk: Determinants of the core per pass over its connections.
         buffer: Contributions kept; too small a one truncates the correction.
     """
-    core = core[valid(core)]
+    good = valid(core)
     amplitudes = jax.jit(make_amplitudes(wavefunction, is_complex=is_complex))
     build, empty = make_subspace(space), core[:0]
-    psi = amplitudes(params, core, reference)
+    words = jnp.where(good[:, None, None], core, aufbau(space))
+    psi = jnp.where(good, amplitudes(params, words, reference), 0.0)
     found = residual(build(H, core, empty), psi, "projected")
     psi = psi / jnp.linalg.norm(psi)
     others = [
@@ -87,6 +88,7 @@ def core_energies(
     ]
     outside = make_candidates(space, chunk=chunk, buffer=buffer)(H, core, psi)
     ratio = _outside_amplitudes(amplitudes, space, params, reference, core, outside)
+    count = int(good.sum())
     return CoreEnergies(
         projected=float(found.energy),
         pt2=float(second_order(outside, found.energy)),
@@ -95,7 +97,7 @@ def core_energies(
         kinetic=float(others[0]),
         spin_squared=float(others[1]),
         connected=int(jnp.sum(valid(outside.words))),
-        complete=bool(len(core) * space.n_connected <= buffer),
+        complete=bool(count * space.n_connected <= buffer),
     )
 
 
@@ -109,8 +111,8 @@ def second_order(outside: Candidates, energy: Array) -> Array:
 
 def _outside_amplitudes(amplitudes, space, params, reference, core, outside) -> Array:
     """Returns psi_y of the determinants outside, in the scale of the normalised core."""
-    good = valid(outside.words)
-    words = jnp.where(good[:, None, None], outside.words, aufbau(space))
-    both = amplitudes(params, jnp.concatenate([core, words]), reference)
-    scale = jnp.linalg.norm(both[: len(core)])
-    return jnp.where(good, both[len(core) :], 0.0) / scale
+    every = jnp.concatenate([core, outside.words])
+    good = valid(every)
+    both = amplitudes(params, jnp.where(good[:, None, None], every, aufbau(space)), reference)
+    both = jnp.where(good, both, 0.0)
+    return both[len(core) :] / jnp.linalg.norm(both[: len(core)])

@@ -48,7 +48,7 @@ def fock_evaluate(
     job = load_fock("evaluate", sections, integrals=integrals, start=checkpoint)
     options = parse(FockEvaluateConfig, sections["evaluate"], where="evaluate")
     params, selected = job.restored(before, checkpoint)
-    core = filled(selected.core)
+    core = selected.core  # in the slots of the training: the same programs serve
     named = _core(job, params, core)
     line = _extrapolated(job, params, core, named) if options.estimator == "extrapolated" else None
     target_ha = options.target_error_ha_per_cell * job.integrals.n_cells
@@ -80,6 +80,7 @@ def fock_evaluate(
 
 def _extrapolated(job: FockJob, params: Any, core: Any, largest: CoreEnergies) -> float:
     """Returns the energy at zero correction, over the core and its halves."""
+    core = filled(core)
     amplitudes = make_amplitudes(job.model.wavefunction, is_complex=job.is_complex)
     cores = nested_cores(core, amplitudes(params, core, job.reference))
     found = [largest, *(_core(job, params, smaller) for smaller in cores[1:])]

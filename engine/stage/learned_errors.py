@@ -192,7 +192,7 @@ def orbital_errors(
 def summary(name: str, material: str, rows: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
     """Returns one line per quantity: mean and worst over the geometries."""
     lines = []
-    for quantity in rows[0]:
+    for quantity in (name for name in MEANINGS if name in rows[0]):
         values = np.array([row[quantity] for row in rows])
         worst = values.min() if quantity in BETTER_HIGH else values.max()
         lines.append(

@@ -126,8 +126,11 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
         else None
     )
 
+    unit = float(job.system.frequency)
+
     def batch(walkers, weights):
-        return (walkers, *(w.astype(job.dtype) for w in weights), job.system, job.reference)
+        weights = ((w / unit).astype(job.dtype) for w in weights)
+        return (walkers, *weights, job.system, job.reference)
 
     def prepare(state: VmcState) -> VmcState:
         walkers = equilibrate(state.params, state.sampler)

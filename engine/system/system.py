@@ -92,6 +92,15 @@ class System:
         return jnp.cbrt(3 * self.cell.volume / (4 * jnp.pi * self.n_particles))
 
     @property
+    def frequency(self) -> Array | float:
+        """omega_p = sqrt(3 / rs^3) of a cell without nuclei, hartree: the unit of its energies.
+
+        Else 1.
+        """
+        spacing = self.spacing
+        return spacing if isinstance(spacing, float) else jnp.sqrt(3 / spacing**3)
+
+    @property
     def self_bound(self) -> bool:
         """Whether nothing but their own attraction holds the particles: positronium."""
         charges = {s.charge > 0 for s in self.species}

@@ -79,8 +79,7 @@ class PairFactor(nn.Module):
         kinds = 1 + int((shared_kinds(system) if self.shared else kind).max())
         lengths = self.param("length", unit, (kinds,), self.dtype)
         a = jax.nn.softplus(lengths)[kind]
-        if not isinstance(system.spacing, float):
-            plasmon = jnp.sqrt(3 / system.spacing**3)
-            a = a * jax.lax.rsqrt(abs(cusp) * plasmon).astype(a.dtype)
+        if not isinstance(system.frequency, float):
+            a = a * jax.lax.rsqrt(abs(cusp) * system.frequency).astype(a.dtype)
         _, squared = separation(walker[rows] - walker[columns], system.cell)
         return -jnp.sum(jnp.asarray(cusp, walker.dtype) * a * a / (a + length(squared)))

@@ -21,7 +21,10 @@ ALLOWED = {
     "models": FOUNDATION | {"system", "io", "library"},
     "families": FOUNDATION,
     "joint": FOUNDATION | {"system", "io", "library"},
-    "campaign": FOUNDATION | {"system", "io", "library", "models", "families", "joint"},
+    "matching": FOUNDATION | {"system", "models"},
+    "sections": FOUNDATION | {"system", "library"},
+    "campaign": FOUNDATION
+    | {"system", "io", "library", "models", "families", "joint", "matching", "sections"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
         for name in (

@@ -36,7 +36,7 @@ def trapped_state(r):
 def test_positronium_in_a_trap_has_the_momentum_of_its_centre():
     """rho(p) = 1 / (8 pi) times the normalised Gaussian of the centre of mass, and its profile."""
     found = measured("pair-momentum", free(*electrons(1, 0), POSITRON), trapped, trapped_state)
-    exact, rate = RATE_NS / (8 * np.pi), found["annihilation_rate_by_pairs"]
+    exact, rate = RATE_NS / (8 * np.pi), found["annihilation_rate_of_psi"]
     assert close(rate.value, exact, rate.error) and rate.error < 0.03 * exact
     density, profile = found["pair_momentum_density"], found["doppler_profile"]
     p = density.axes["momentum"][0]
@@ -61,7 +61,7 @@ def test_independent_particles_have_the_momentum_of_the_product_of_their_orbital
         return LogPsi(-s[0] - s[1] - k * s[2], jnp.zeros(()))
 
     found = measured("pair-momentum", free(*electrons(1, 1), POSITRON), draw, psi)
-    rate, density = found["annihilation_rate_by_pairs"], found["pair_momentum_density"]
+    rate, density = found["annihilation_rate_of_psi"], found["pair_momentum_density"]
     assert close(rate.value, RATE_NS * 2 * k**3 / (np.pi * b**3), rate.error)
     assert rate.error < 0.03 * rate.value
     p = density.axes["momentum"][0]
@@ -89,7 +89,7 @@ def test_plane_waves_annihilate_at_the_sum_of_their_momenta():
 
     draw = lambda rng: rng.random((100, 2, 3)) @ lattice
     found = measured("pair-momentum", here, draw, psi, wave_shells=6)
-    rate, each = found["annihilation_rate_by_pairs"], found["pair_momentum_distribution"]
+    rate, each = found["annihilation_rate_of_psi"], found["pair_momentum_distribution"]
     volume = abs(np.linalg.det(lattice))
     assert close(rate.value, RATE_NS / volume, rate.error)
     met = np.linalg.norm(each.axes["wavevector"][0] - waves.sum(axis=0), axis=1) < 1e-9
@@ -115,7 +115,7 @@ def test_an_antisymmetric_state_has_finite_weights_at_its_node():
         return LogPsi(jnp.log(jnp.abs(r[0, 2])) - jnp.sum(s), phase)
 
     found = measured("pair-momentum", free(*electrons(1, 0), POSITRON), draw, psi)
-    rate = found["annihilation_rate_by_pairs"]
+    rate = found["annihilation_rate_of_psi"]
     # int z^2 exp(-4 r) / (int z^2 exp(-2 r) int exp(-2 r)) = (pi 4! 4/3 / 4^5) / (pi^2)
     exact = RATE_NS * (4 * np.pi / 3 * 24 / 4**5) / (np.pi * np.pi)
     assert close(rate.value, exact, rate.error) and rate.error < 0.05 * exact
@@ -172,6 +172,6 @@ def test_mass_enters_the_pair_density():
         return LogPsi(-jnp.sum(centre**2) / 2 - mu * jnp.linalg.norm(r[0] - r[1]), jnp.zeros(()))
 
     found = measured("pair-momentum", free(*electrons(1, 0), heavy), draw, psi, steps=64)
-    rate = found["annihilation_rate_by_pairs"]
+    rate = found["annihilation_rate_of_psi"]
     assert close(rate.value, RATE_NS * (2 * mu) ** 3 / (8 * np.pi), rate.error)
     assert rate.error < 0.05 * rate.value

@@ -10,7 +10,7 @@ import pytest
 from engine.campaign import load
 from engine.errors import ConfigError
 from engine.mean_field import reference
-from engine.stage import job
+from engine.stage import job, vmc
 from engine.system.electron_gas import occupied, paired
 from engine.wavefunction import orbitals
 from tests.chain import TINY, inputs, sections
@@ -137,3 +137,23 @@ def test_a_campaign_takes_real_orbitals_where_it_can(tmp_path):
     (tmp_path / "refused").mkdir()
     with pytest.raises(ConfigError, match="needs complex ones"):
         number(tmp_path / "refused", cases[2][0], {"number": "real"})
+
+
+def test_the_gradient_of_a_gas_is_in_units_of_its_plasma_frequency(tmp_path, monkeypatch):
+    seen = []
+
+    class Still:
+        init = staticmethod(lambda params, key, batch: ())
+
+        @staticmethod
+        def step(params, state, key, batch):
+            seen.append([np.asarray(w) for w in batch[1:3]])
+            return params, state, {}
+
+    monkeypatch.setattr(vmc, "make_optimizer", lambda *args, **keys: Still)
+    (one,) = jobs(tmp_path, gas(2, 30.0, 0), (0, 0, 0), TINY, ("real",))
+    assert float(one.system.frequency) == pytest.approx((3 / 30.0**3) ** 0.5)
+    advance, state, _ = vmc.make_iteration(one, *one.template(), steps=1)
+    _, row = advance(state, 0)
+    spread = np.sqrt(row["variance_ha2"]) / float(one.system.frequency)
+    assert seen[0][0].std() == pytest.approx(spread, rel=0.3)  # but for the clipping

@@ -10,7 +10,7 @@ import pytest
 from engine.config.fock import FockAnsatzConfig, FockOptimizerConfig
 from engine.fock import slater_condon as sc
 from engine.fock.backflow import make_backflow
-from engine.fock.determinants import FockSpace
+from engine.fock.determinants import NONE, FockSpace
 from engine.fock.estimators import core_energies
 from engine.fock.functional import make_amplitudes, residual
 from engine.fock.gram import gram_matrix
@@ -48,12 +48,13 @@ def quotient(matrix, psi):
 def test_every_energy_is_the_sum_it_is_named_after(is_complex):
     space, H, T, model, params, reference, full, every, amplitudes = world(is_complex)
     psi = np.asarray(amplitudes(params, every, reference))
+    empty = jnp.full((3, *every.shape[1:]), NONE, jnp.uint64)  # slots that do not count
     found = core_energies(
         model.wavefunction,
         space,
         params,
         reference,
-        every[CORE],
+        jnp.concatenate([every[CORE], empty]),
         H,
         T,
         is_complex=is_complex,

@@ -33,11 +33,12 @@ def moves(integrals):
 
 def among_determinants(U, every, n):
     """Returns D(t) in the space of determinants from minors of U: no rule about signs enters."""
-    spins = np.asarray(unpack(every, n))
     D = np.ones((len(every), len(every)), complex)
-    for s in range(2):
-        rows = [np.flatnonzero(x) for x in spins[:, s]]
-        D *= np.array([[np.linalg.det(U[np.ix_(y, x)]) for x in rows] for y in rows])
+    for rows in np.moveaxis(np.asarray(unpack(every, n)), 1, 0):
+        strings, of = np.unique(rows, axis=0, return_inverse=True)
+        chosen = [np.flatnonzero(x) for x in strings]
+        minors = np.array([[np.linalg.det(U[np.ix_(y, x)]) for x in chosen] for y in chosen])
+        D *= minors[of.reshape(-1)][:, of.reshape(-1)]
     return D
 
 

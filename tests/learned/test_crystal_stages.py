@@ -37,17 +37,29 @@ CHAIN = Geometry(
     ("H", "H"), np.array([[0.1, 7.0, 7.0], [1.8, 7.1, 6.9]]), np.diag([3.6, 40.0, 40.0])
 )
 S = np.diag([2, 1, 1])
-PBE = MeanFieldConfig(method="rks", basis="6-31g", vacuum_bohr=14, convergence_ha=1e-10)
+PBE = MeanFieldConfig(method="rks", basis="sto-3g", vacuum_bohr=14, convergence_ha=1e-10)
 HF = dataclasses.replace(PBE, method="rhf")
 MESH = [5, 1, 1]
 MODEL = LearnedModelConfig(
-    channels=4, input_channels=3, output_channels=3, layers=1, hidden=8, radial=6, cutoff_bohr=7
+    channels=4,
+    input_channels=3,
+    output_channels=3,
+    layers=1,
+    hidden=8,
+    radial=6,
+    cutoff_bohr=7,
 )
 LEARN = LearnConfig(
-    steps=80, batch=4, learning_rate=0.02, warmup_steps=10, checkpoint_steps=40, average=0.9
+    steps=120, batch=4, learning_rate=0.02, warmup_steps=10, checkpoint_steps=40, average=0.9
 )
 LABELS = LabelsConfig(
-    materials=["chain"], geometries=8, train=6, validation=1, kmesh=MESH, strain=0.02
+    materials=["chain"],
+    geometries=14,
+    train=12,
+    validation=1,
+    displacement_angstrom=0.04,
+    kmesh=MESH,
+    strain=0.02,
 )
 
 
@@ -119,8 +131,8 @@ def ordinary(twist, options=HF):
 
 def test_the_set_holds_meshes_of_strained_cells(folder):
     stored = read_crystal_labels(folder / "labels.h5")
-    assert stored.fock.shape == (8, 5, 4, 4) and list(stored.mesh) == MESH
-    assert np.bincount(stored.split).tolist() == [6, 1, 1]
+    assert stored.fock.shape == (14, 5, 2, 2) and list(stored.mesh) == MESH
+    assert np.bincount(stored.split).tolist() == [12, 1, 1]
     assert 0.005 < stored.lattice[:, 0, 0].std() / 3.6 < 0.06
     np.testing.assert_allclose(stored.lattice[:, 1, 1], 14)
     electrons = np.einsum("gkij,gkji->g", stored.density, stored.overlap).real / 5

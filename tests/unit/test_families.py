@@ -10,6 +10,7 @@ from engine.campaign import load
 from engine.config import FamilyConfig, parse
 from engine.errors import ConfigError, DataError
 from engine.io import table
+from engine.mean_field import plane_waves
 from engine.stage import equation_of_state, sizes
 from engine.stage.equation_of_state import birch_murnaghan
 from engine.stage.families import curves
@@ -54,6 +55,21 @@ def test_a_model_that_does_not_fit_shows_in_chi_squared_and_in_the_error():
     limit = extrapolate(n, energy, np.full(len(n), 1e-5), [2])
     assert limit.chi2_per_degree > 1000
     assert 1 < abs(limit.value + 0.565393) / limit.error < 3
+
+
+def test_the_determinant_of_the_gas_extrapolates_to_that_of_the_infinite_one(monkeypatch):
+    """Exchange of a Fermi sea converges as N^(-2/3) after twist averaging; rs = 1, unpolarised."""
+    monkeypatch.setattr(plane_waves, "ZONE_GRID", 4)
+    n = np.array([14, 38, 54, 66, 114, 162])
+    cells = [(4 * np.pi / 3 * k) ** (1 / 3) * np.eye(3) for k in n]
+    averages = [
+        plane_waves.zone_average(c, (k // 2, k // 2)) for c, k in zip(cells, n, strict=True)
+    ]
+    limit = extrapolate(n, np.array(averages) / n, np.zeros(6), [2 / 3])
+    exact = 1.1049503 - 0.4581653
+    assert abs(limit.value - exact) < limit.error < 4e-3
+    wrong = extrapolate(n, np.array(averages) / n, np.zeros(6), [4 / 3])
+    assert abs(wrong.value - exact) > 3 * wrong.error
 
 
 def test_a_limit_is_exact_on_its_own_model():

@@ -43,5 +43,5 @@ def test_all_at_once(tmp_path, spin, maps):
     assert sum("1/bohr" in title for title in titles) == maps
     assert "spin (1/bohr$^3$)" in titles or not spin
     words = "\n".join(text.get_text() for ax in figure.axes for text in ax.texts)
-    assert "annihilation rate (1/ns):" in words and "x: 1.00000" in words
+    assert "annihilation rate (1/ns):" in words and "x 1.00000" in words
     figure.savefig(tmp_path / "figure.png")

@@ -12,8 +12,7 @@ from engine.stage.phases import by_run
 
 family = snakemake.params.family
 rows = [row for row in table.read(snakemake.input.table) if row["family"] == family["name"]]
-results = (
-    by_run(snakemake.params.runs, snakemake.input.results)[0] if snakemake.input.results else {}
-)
+paths = snakemake.input.get("results", [])
+results = by_run(snakemake.params.runs, paths)[0] if paths else {}
 figure = FIGURES[family["analysis"]](family, rows, table.read(snakemake.input.energies), results)
 save(figure, svg=snakemake.output.svg, png=snakemake.output.png)

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from engine.io.parity import Points
 from engine.units import HARTREE_EV
 from plots import style
 
 WINDOWS = 120
+FEW = 500
+"""So many points are drawn large."""
 UNKNOWN_HA = 1e3
 """Larger errors stand for validations that were not made yet."""
 
@@ -66,7 +69,7 @@ def parity_figure(points: Mapping[str, Points], name: str) -> Figure:
     right.set_xlabel("true level (eV)")
     right.set_ylabel("error (meV)")
     left.set_title(f"learned Hamiltonian {name}, test geometries", loc="left")
-    left.legend()
+    left.legend(markerscale=2)
     return figure
 
 
@@ -76,11 +79,11 @@ def _dots(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str, label: str) -> No
         y,
         ".",
         color=colour,
-        markersize=2,
-        alpha=0.4,
+        markersize=6 if len(x) < FEW else 2.5,
+        alpha=0.5,
         label=label,
         markeredgewidth=0,
-        rasterized=len(x) > 500,
+        rasterized=len(x) >= FEW,
     )
 
 
@@ -91,8 +94,8 @@ def sizes_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
         rows: Of `learned.csv`.
     """
     figure, axes = style.stack(2)
-    labels = ("training geometries", "parameters")
-    for ax, column, label in zip(axes, ("train_geometries", "parameters"), labels, strict=True):
+    columns = {"train_geometries": "training geometries", "parameters": "parameters"}
+    for ax, column, other in zip(axes, columns, reversed(columns), strict=True):
         for number, series in enumerate(_series(rows, column)):
             known = sorted((row[column], row) for row in series)
             x = [value for value, _ in known]
@@ -100,17 +103,20 @@ def sizes_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
             mean, worst = (
                 [row[f"hamiltonian_uha_{which}"] for _, row in known] for which in ("mean", "worst")
             )
-            name = known[0][1]["material"]
-            ax.plot(x, mean, "o-", color=colour, markersize=4, label=f"{name}, mean")
-            ax.plot(x, worst, "v:", color=colour, markersize=4, label=f"{name}, worst geometry")
+            first = known[0][1]
+            name = f"{first['material']}, {first[other]} {columns[other]}"
+            ax.plot(x, mean, "o-", color=colour, markersize=4, label=name)
+            ax.plot(x, worst, "v:", color=colour, markersize=4)
         ax.set_xscale("log")
         ax.set_yscale("log")
+        ax.set_xticks(sorted({row[column] for row in rows}))
+        ax.xaxis.set_minor_locator(NullLocator())
         for axis in (ax.xaxis, ax.yaxis):
-            style.plain_numbers(axis)
-        ax.set_xlabel(label)
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.7g}"))
+        ax.set_xlabel(columns[column])
         ax.set_ylabel("error of H (microhartree)")
         ax.legend()
-    axes[0].set_title("learned Hamiltonians, test geometries", loc="left")
+    axes[0].set_title("learned Hamiltonians on test geometries: mean, worst (dotted)", loc="left")
     return figure
 
 

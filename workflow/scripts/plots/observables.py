@@ -23,7 +23,7 @@ UNITS = {
     "nuclear_contact": " (1/bohr$^3$)",
     "nuclear_contact_of_psi": " (1/bohr$^3$)",
     "annihilation_rate": " (1/ns)",
-    "annihilation_rate_by_pairs": " (1/ns)",
+    "annihilation_rate_of_psi": " (1/ns)",
     "dipole": " (e bohr)",
 }
 
@@ -35,7 +35,7 @@ def observables_figure(observables: Mapping[str, Observable], title: str) -> Fig
         observables: Twist averages.
         title: Material and method.
     """
-    curves = [name for name in observables if name in PANELS]
+    curves = [name for name in PANELS if name in observables]
     grids = [name for name in GRIDS if name in observables]
     others = [name for name in observables if name not in (*PANELS, *GRIDS)]
     panels = curves + grids + (["numbers"] if others else [])
@@ -158,14 +158,15 @@ def _numbers(ax: Axes, found: Mapping[str, Observable]) -> None:
         pairs = zip(np.ravel(quantity.value), np.ravel(quantity.error), strict=True)
         words = [f"{value:.5f} $\\pm$ {error:.5f}" for value, error in pairs]
         if quantity.label:
-            words = [f"{n}: {w}" for n, w in zip(quantity.label, words, strict=True)]
+            words = [f"{n} {w}" for n, w in zip(quantity.label, words, strict=True)]
         unit = UNITS.get(name, "")
-        lines += [f"{name.replace('_', ' ')}{unit}:", *_rows(words[:MAX_ENTRIES])]
-    ax.text(0, 1, "\n".join(lines), va="top", transform=ax.transAxes)
+        across = 2 if quantity.label else 3
+        lines += [f"{name.replace('_', ' ')}{unit}:", *_rows(words[:MAX_ENTRIES], across)]
+    ax.text(0, 1, "\n".join(lines), va="top", transform=ax.transAxes, fontsize=8)
 
 
-def _rows(words: list[str]) -> list[str]:
-    return ["    " + ",  ".join(words[i : i + 3]) for i in range(0, len(words), 3)]
+def _rows(words: list[str], across: int) -> list[str]:
+    return ["    " + ",  ".join(words[i : i + across]) for i in range(0, len(words), across)]
 
 
 PANELS = {

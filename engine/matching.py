@@ -1,0 +1,115 @@
+"""Which methods a material can meet: refused before anything runs. Imports no JAX."""
+
+from __future__ import annotations
+
+from engine import models
+from engine.config.learned import LOCALISED
+from engine.errors import ConfigError
+from engine.system.orbital_space import check_kind
+from engine.system.orbital_space import check_size as check_space
+
+
+def check_run(campaign, material: str, method: str) -> None:
+    """Checks one method on one material.
+
+    Args:
+        campaign: An `engine.campaign.Campaign`.
+        material: Name of a material.
+        method: Name of one of its methods.
+
+    Raises:
+        ConfigError: They do not go together.
+    """
+    facts, options = campaign.material(material), campaign.method(material, method)
+    campaign.number(material, method)
+    _check_reference(campaign, material, method)
+    _check_localised(campaign, material, method)
+    models.check_use(campaign, material, method)
+    if options.space == "fock":
+        return _check_orbitals(campaign, material, method)
+    _check_all_electron(campaign, material, method)
+    positrons = facts.config.positrons
+    options.evaluate.check_material(
+        facts.periodic,
+        positrons,
+        f"{campaign.path}, material '{material}', method '{method}', key 'observables'",
+        nuclei=bool(facts.symbols),
+        lone_pair=(facts.electrons, positrons, len(facts.symbols)) == (1, 1, 0),
+    )
+    return None
+
+
+def check_size(campaign, material: str, n_basis: int) -> None:
+    """Refuses methods in second quantisation that a basis of this size cannot hold.
+
+    Args:
+        campaign: An `engine.campaign.Campaign`.
+        material: Name of a material.
+        n_basis: Basis functions of its primitive cell.
+
+    Raises:
+        ConfigError: Too many orbitals, no such active space, or a core above the space.
+    """
+    facts = campaign.material(material)
+    for method in campaign.runs[material]:
+        if (options := campaign.method(material, method)).space == "fock":
+            where = f"{campaign.path}, material '{material}', method '{method}'"
+            check_space(options, n_basis * facts.n_cells, *facts.counts, where)
+
+
+def _check_orbitals(campaign, material: str, method: str) -> None:
+    """Refuses second quantisation without Gaussian orbitals of electrons."""
+    facts = campaign.material(material).config
+    if facts.positrons or facts.mean_field.method in ("plane-waves", "oscillator"):
+        raise ConfigError(
+            f"method '{method}' works in Gaussian orbitals of electrons, which '{material}' "
+            "does not have, or not alone",
+            where=f"{campaign.path}, key 'runs', material '{material}'",
+            expected="a method in real space",
+            remedy=f"delete '{method}' from the list",
+        )
+    at = f"{campaign.path}, material '{material}', method '{method}'"
+    counts = campaign.material(material).counts
+    check_kind(campaign.method(material, method), *counts, campaign.material(material).periodic, at)
+
+
+def _check_all_electron(campaign, material: str, method: str) -> None:
+    """Refuses pseudopotentials in real space."""
+    if campaign.material(material).config.pseudopotentials:
+        raise ConfigError(
+            f"'{material}' has pseudopotentials, and method '{method}' works in real space",
+            where=f"{campaign.path}, key 'runs', material '{material}'",
+            expected="a method in second quantisation (space: fock)",
+            remedy=f"delete '{method}' from the list, or the pseudopotentials",
+        )
+
+
+def _check_reference(campaign, material: str, method: str) -> None:
+    """Refuses the bare determinant where there is no mean field."""
+    facts = campaign.material(material).config
+    if (
+        facts.mean_field.method == "oscillator"
+        and campaign.method(material, method).ansatz.name == "slater"
+    ):
+        raise ConfigError(
+            f"method '{method}' is the determinant of a mean field, and '{material}' has none",
+            where=f"{campaign.path}, key 'runs', material '{material}'",
+            expected="a method with a network",
+            remedy=f"delete '{method}' from the list",
+        )
+
+
+def _check_localised(campaign, material: str, method: str) -> None:
+    """Refuses Gaussians on sites where there are none, or not one electron on each."""
+    facts, options = campaign.material(material), campaign.method(material, method)
+    if options.reference != LOCALISED:
+        return
+    sites = getattr(facts.config.structure, "sites", None)
+    if sites is None or facts.counts[1]:
+        raise ConfigError(
+            f"method '{method}' puts one electron of one spin on each site of a crystal, and "
+            f"'{material}' has {'no sites' if sites is None else 'both spins'}",
+            where=f"{campaign.path}, key 'runs', material '{material}'",
+            expected="an electron gas with the key sites and polarisation: 1",
+            remedy=f"delete '{method}' from the list, or give the material sites",
+        )
