@@ -52,6 +52,7 @@ MARKS = {
     "h8-chain": (-0.556325, -0.571099, -0.576953),
 }
 """Ha per atom at twists 0, 1/4, 1/2: Gerard et al., arXiv:2405.07599 (2024), plot data."""
+RUNS = ("together", "alone", "handed", "from-small", "from-nothing")
 TWISTS = (0.0, 0.25, 0.5)
 WEIGHTS = (0.25, 0.5, 0.25)
 
@@ -122,7 +123,7 @@ def train(material: Material, members, state, first: int, last: int, save):
 def measured(material: Material, k: int, params, sampler, steps: int) -> dict[str, float]:
     """Returns energy, error (hartree per atom) and variance of a frozen network."""
     rows, variance = [], []
-    for step in range(-20, steps):
+    for step in range(-10, steps):
         sampler, energy, row = material.measures[k](params, sampler, 10**6 + step, 0.0)
         if step >= 0:
             rows.append(np.asarray(energy.real).reshape(stream_count(len(energy.real)), -1).mean(1))
@@ -141,17 +142,17 @@ class Notebook:
     """Results so far, in a JSON file; the state of every run beside it."""
 
     def __init__(self, path: Path):
-        self.path, self.rows = path, []
-        if path.exists():
-            self.rows = json.loads(path.read_text())
+        self.path = path
+
+    def rows(self) -> list[dict[str, Any]]:
+        return json.loads(self.path.read_text()) if self.path.exists() else []
 
     def has(self, **about) -> bool:
-        return any(all(row.get(k) == v for k, v in about.items()) for row in self.rows)
+        return any(all(row.get(k) == v for k, v in about.items()) for row in self.rows())
 
     def add(self, **row) -> None:
-        self.rows.append(row)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(self.rows, indent=1))
+        self.path.write_text(json.dumps([*self.rows(), row], indent=1))
         print(row, flush=True)
 
     def _file(self, name: str) -> Path:
@@ -159,7 +160,7 @@ class Notebook:
 
     def keep(self, name: str, step: int, state: Any) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name("part.npz")
+        part = self.path.with_name(f"part-{name}.npz")
         np.savez(part, step=step, **flatten(state))
         part.replace(self._file(name))
 
@@ -194,23 +195,31 @@ def stations(book, material, name, members, params, marks, evaluation) -> None:
                 book.add(run=name, twist=k, steps=mark, seconds_per_step=seconds, **numbers)
 
 
-def twists(book: Notebook, material: Material, steps: int, evaluation: int) -> None:
+def twists(
+    book: Notebook, material: Material, steps: int, evaluation: int, runs: list[str]
+) -> None:
     """Three twists: together, alone, and handed on from the first."""
     params = material.params
-    stations(book, material, "together", [0, 1, 2], params, [steps // 2, steps], evaluation)
-    for k in range(3):
+    if "together" in runs:
+        stations(book, material, "together", [0, 1, 2], params, [steps // 2, steps], evaluation)
+    for k in range(3) if "alone" in runs else ():
         marks = [steps // 6, steps // 3]
         stations(book, material, f"alone-{k}", [k], params, marks, evaluation)
-    first = book.params("alone-0", params)
-    for k in (1, 2):
+    for k in (1, 2) if "handed" in runs else ():
+        first = book.params("alone-0", params)
         stations(book, material, f"handed-{k}", [k], first, [steps // 6], evaluation)
 
 
-def supercell(book: Notebook, material: Material, steps: int, evaluation: int) -> None:
+def supercell(
+    book: Notebook, material: Material, steps: int, evaluation: int, runs: list[str]
+) -> None:
     """The twists of a larger cell together, from nothing and from the smaller cell's network."""
     small = book.params("together", material.params)
-    for name, params in (("from-small", small), ("from-nothing", material.params)):
-        stations(book, material, name, [0, 1, 2], params, [0, steps // 2, steps], evaluation)
+    starts = {"from-small": small, "from-nothing": material.params}
+    for name, params in starts.items():
+        if name in runs:
+            marks = [0, steps // 2, steps]
+            stations(book, material, name, [0, 1, 2], params, marks, evaluation)
 
 
 def main() -> None:
@@ -220,12 +229,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--evaluation", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", nargs="*", default=RUNS, choices=RUNS)
     options = parser.parse_args()
     book = Notebook(options.root / "benchmarks/joint.json")
     name = {"twists": "h4-chain", "supercell": "h8-chain"}[options.what]
     material = Material(name, options.root, options.seed)
     {"twists": twists, "supercell": supercell}[options.what](
-        book, material, options.steps, options.evaluation
+        book, material, options.steps, options.evaluation, options.runs
     )
 
 

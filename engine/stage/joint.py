@@ -5,7 +5,7 @@ Each member is drawn once in every round, in an order that changes from round to
 its own walkers and width. Which member a step draws follows from the step number alone, so that a
 killed run goes on as any other stage does. Members of one material share their programs; members
 of different size have programs of their own and the same optimizer state: SPRING's is a step in
-parameter space, KFAC's factors belong to layers.
+parameter space; KFAC's factors belong to layers, and are refused where their shapes differ.
 """
 
 from __future__ import annotations

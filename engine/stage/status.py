@@ -76,12 +76,36 @@ def status(campaign: Campaign, root: Path, materials: Sequence[str] = ()) -> lis
         for method in campaign.runs[material]
         if (name := learned_name(campaign.method(material, method).reference))
     )
-    return [_model_line(root, name) for name in models] + [
-        _line(campaign, root, material, method, f"{twist.index:03d}", started)
-        for material in wanted
-        for method in campaign.runs[material]
-        for twist in campaign.twists(material)
+    groups = [
+        _group_line(root, name)
+        for name, group in campaign.groups.items()
+        if set(group.config.materials) & set(wanted)
     ]
+    return (
+        [_model_line(root, name) for name in models]
+        + groups
+        + [
+            _line(campaign, root, material, method, f"{twist.index:03d}", started)
+            for material in wanted
+            for method in campaign.runs[material]
+            for twist in campaign.twists(material)
+        ]
+    )
+
+
+def _group_line(root: Path, name: str) -> Line:
+    """Returns how far the common training of a group is; its members differ in their energies."""
+    shown = {"material": "joint", "method": name, "twist": "-"}
+    output, log = root / f"results/joint/{name}/checkpoint.h5", root / f"logs/joint/{name}.log"
+    tries = attempt.read(output.parent / "state")
+    if output.exists():
+        return Line(**shown, stage="joint", state="done", attempts=len(tries))
+    if tries:
+        line = _tried(shown, "joint", tries, log, 1)
+        return dataclasses.replace(line, energy_ha_per_cell=None, error_ha_per_cell=None)
+    if found := _failure(log):
+        return Line(**shown, stage="joint", state="failed", note=found[1])
+    return Line(**shown, stage="joint", state="waiting")
 
 
 def _model_line(root: Path, name: str) -> Line:

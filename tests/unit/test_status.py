@@ -167,3 +167,18 @@ def test_for_people(folder, capsys):
 def test_an_unknown_material(folder):
     with pytest.raises(SystemExit, match="no material 'h3'.*(?s:.*)did you mean 'h2'"):
         main(["status", "--root", str(folder.root), "h3"])
+
+
+def test_the_training_of_a_group_has_a_line_of_its_own(folder, lines):
+    folder.make("methods/net.yaml", "ansatz: {name: transferable}\n")
+    group = "joint: {chains: {method: net, materials: [chain]}}\n"
+    folder.make("campaign.yaml", CAMPAIGN + group)
+    folder.make("results/joint/chains/state/empty")
+    attempt.write(folder.root / "results/joint/chains/state", RUNNING)
+    line = next(x for x in lines("chain") if x["material"] == "joint")
+    assert (line["method"], line["stage"], line["state"]) == ("chains", "joint", "running")
+    assert (line["step"], line["left_s"]) == (50, 300)
+    assert line["energy_ha_per_cell"] is None  # of whom?
+    assert not [x for x in lines("h2") if x["material"] == "joint"]
+    folder.make("results/joint/chains/checkpoint.h5")
+    assert next(x for x in lines() if x["material"] == "joint")["state"] == "done"

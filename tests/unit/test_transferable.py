@@ -1,0 +1,135 @@
+"""The transferable network: its parameters, and that it starts from the mean field."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from engine.config import AnsatzConfig
+from engine.mean_field import gto
+from engine.system.cell import Cell
+from engine.system.system import System, electrons
+from engine.types import AtomicOrbitals, Basis, Reference
+from engine.wavefunction import atomic, make_wavefunction
+from engine.wavefunction.jastrow import shared_kinds
+
+ANSATZ = AnsatzConfig(name="transferable", determinants=2, layers=2, width=8, pair_width=4)
+
+
+def chain(atoms, twist):
+    """A periodic chain of hydrogen atoms, and made-up orbitals in an s and a p shell."""
+    lattice = jnp.diag(jnp.asarray([1.8 * atoms, 20.0, 20.0]))
+    places = jnp.asarray([[1.8 * k + 0.4, 10.0, 10.0] for k in range(atoms)])
+    system = System(
+        Cell(lattice, True),
+        places,
+        jnp.ones(atoms),
+        jnp.asarray([twist, 0.0, 0.0]),
+        ("H",) * atoms,
+        electrons(atoms // 2, atoms // 2),
+    )
+    exponents = (jnp.asarray([1.8, 0.5, 0.15]), jnp.asarray([0.7]))
+    tables = (jnp.asarray([[0.2], [0.5], [0.4]]), jnp.asarray([[0.5]]))
+    owners = tuple(np.repeat(range(atoms), 2).tolist())
+    basis = Basis(exponents * atoms, tables * atoms, owners, (0, 1) * atoms)
+    rng = np.random.default_rng(atoms)
+    coefficients = [_random(rng, count, basis.size) for count in system.counts]
+    orbitals = AtomicOrbitals(tuple(jnp.asarray(c) for c in coefficients), basis)
+    kpoints = tuple(jnp.zeros((n, 3)) for n in system.counts)
+    return system, Reference((), kpoints, basis, ((0, 0, 0),), atomic=orbitals)
+
+
+def _random(rng, n, size):
+    return rng.normal(size=(n, size)) + 1j * rng.normal(size=(n, size))
+
+
+def network(system, reference):
+    return make_wavefunction(
+        ANSATZ,
+        system,
+        reference,
+        complex_orbitals=True,
+        dtype=jnp.float64,
+        reference_orbitals=None,
+    )
+
+
+def shapes(atoms, twist):
+    system, reference = chain(atoms, twist)
+    wavefunction = network(system, reference)
+    params = jax.eval_shape(lambda k: wavefunction.init(k, system, reference), jax.random.key(0))
+    return jax.tree.map(lambda x: x.shape, params)
+
+
+def test_parameters_are_the_same_for_every_number_of_atoms_and_every_twist():
+    wanted = shapes(4, 0.0)
+    assert shapes(4, 0.25) == shapes(2, 0.0) == shapes(8, 0.5) == shapes(16, 0.0) == wanted
+
+
+def test_without_dressing_the_orbitals_are_those_of_the_mean_field():
+    """The logarithm of the determinant follows that of Gaussian Bloch orbitals.
+
+    Radial parts are sums of exponentials instead: alike within a few hundredths of an orbital.
+    """
+    system, reference = chain(4, 0.25)
+    wavefunction = network(system, reference)
+    params = wavefunction.init(jax.random.key(1), system, reference)
+    head = {
+        name: jax.tree.map(jnp.zeros_like, leaf) if name.startswith("dressing") else leaf
+        for name, leaf in params["head"].items()
+    }
+    rng = np.random.default_rng(3)
+    walker = system.positions + jnp.asarray(rng.normal(size=(4, 3)) * 0.8)
+    matrices = wavefunction.orbitals({**params, "head": head}, walker, system, reference)
+    wanted = bloch(walker, system, reference)
+    for part in (slice(0, 2), slice(2, 4)):
+        found = matrices[0][part, part]
+        np.testing.assert_allclose(found, wanted[part, part], atol=0.03 * np.abs(wanted).max())
+    assert not np.any(matrices[0][:2, 2:])
+
+
+def bloch(walker, system, reference):
+    """The mean field's orbitals (n, n), Gaussians summed over the lattice at the twist."""
+    images = np.arange(-4, 5)
+    total = 0.0
+    for m in images:
+        d = walker[:, None] - system.positions - m * system.cell.lattice[0]
+        values = gto.evaluate_displacements(reference.basis, d)
+        total = total + np.exp(2j * np.pi * m * float(system.twist[0])) * np.asarray(values)
+    return np.concatenate([total @ np.asarray(c).T for c in reference.atomic.coefficients], axis=1)
+
+
+def test_psi_does_not_depend_on_which_orbitals_span_the_occupied_space():
+    system, reference = chain(4, 0.25)
+    wavefunction = network(system, reference)
+    params = wavefunction.init(jax.random.key(1), system, reference)
+    rng = np.random.default_rng(2)
+    unitary, _ = np.linalg.qr(_random(rng, 2, 2))
+    mixed = tuple(jnp.asarray(unitary) @ c for c in reference.atomic.coefficients)
+    other = dataclasses.replace(
+        reference, atomic=dataclasses.replace(reference.atomic, coefficients=mixed)
+    )
+    apply = jax.jit(wavefunction.apply)
+    walkers = system.positions + jnp.asarray(rng.normal(size=(3, 4, 3)))
+    shift = []
+    for walker in walkers:
+        a, b = (apply(params, walker, system, r) for r in (reference, other))
+        shift.append([b.log - a.log, np.exp(1j * (b.arg - a.arg))])
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[0], (3, 2)), atol=1e-9)
+    np.testing.assert_allclose(shift[0][0], 0.0, atol=1e-9)
+
+
+def test_translations_reach_the_range_and_leave_vacuum_alone():
+    system, _ = chain(4, 0.0)
+    images, spans = atomic.translations(system)
+    assert len(images) == 3 and set(images[:, 0]) == {-1, 0, 1} and not images[:, 1:].any()
+    assert spans[0] * 7.2 >= atomic.RANGE_BOHR
+
+
+@pytest.mark.parametrize(("counts", "kinds"), [((2, 2), 2), ((1, 1), 2), ((2, 0), 1)])
+def test_spin_up_and_spin_down_share_the_lengths_of_the_pair_factor(counts, kinds):
+    system, _ = chain(4, 0.0)
+    system = dataclasses.replace(system, species=electrons(*counts))
+    assert shared_kinds(system).max() + 1 == kinds
