@@ -42,8 +42,9 @@ def small_wave_limit(vectors: np.ndarray, value: np.ndarray, error: np.ndarray) 
     statistical: it knows nothing of the terms beyond G^4.
     """
     square = np.sum(np.asarray(vectors) ** 2, axis=1)
-    shells = np.unique(np.round(square, 9))[:SHELLS]
-    members = [np.abs(square - length) < 1e-6 * shells[-1] for length in shells]
+    relative = square / square.min()
+    shells = np.unique(np.round(relative, 6))[:SHELLS]
+    members = [np.abs(relative - length) < 1e-5 for length in shells]
     y = np.array([np.mean(value[m] / square[m]) for m in members])
     sigma = np.array([np.sqrt(np.sum((error[m] / square[m]) ** 2)) / m.sum() for m in members])
     x = np.array([np.mean(square[m]) for m in members])
