@@ -101,7 +101,13 @@ def log_derivatives(
 
 
 def solve(rows: list[Array], residual: Array, damping: float) -> Array:
-    """Returns (O O^T + damping)^-1 residual; the small system is solved in float64."""
-    matrix = sum(o @ o.T for o in rows).astype(jnp.float64)
-    factor = jax.scipy.linalg.cho_factor(matrix + damping * jnp.eye(len(matrix)))
+    """Returns (O O^T + damping)^-1 residual; the small system is solved in float64.
+
+    O O^T is a sum in the precision of O, wrong by up to its rounding times its trace: as much is
+    added to the damping, or large derivatives would leave it with negative eigenvalues.
+    """
+    matrix = sum(o @ o.T for o in rows)
+    rounding = jnp.finfo(matrix.dtype).eps * jnp.trace(matrix).astype(jnp.float64)
+    matrix = matrix.astype(jnp.float64)
+    factor = jax.scipy.linalg.cho_factor(matrix + (damping + rounding) * jnp.eye(len(matrix)))
     return jax.scipy.linalg.cho_solve(factor, residual.astype(jnp.float64)).astype(residual.dtype)

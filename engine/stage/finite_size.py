@@ -37,16 +37,19 @@ def small_wave_limit(vectors: np.ndarray, value: np.ndarray, error: np.ndarray) 
         value: (G,) S per electron.
         error: (G,) its standard errors.
 
-    The error is statistical: it knows nothing of the terms beyond G^4.
+    Shells count equally: how far S is from a straight line is more than its statistical error, and
+    the longer shells, whose errors of S/G^2 are smaller, are farther from it. The error is
+    statistical: it knows nothing of the terms beyond G^4.
     """
     square = np.sum(np.asarray(vectors) ** 2, axis=1)
-    lengths = np.unique(np.round(square, 9))[:SHELLS]
-    chosen = square < lengths[-1] * (1 + 1e-6)
-    x, y = square[chosen], value[chosen] / square[chosen]
-    sigma = np.maximum(error[chosen], 1e-12) / square[chosen]
-    design = np.vander(x, min(2, len(lengths)), increasing=True) / sigma[:, None]
-    covariance = np.linalg.inv(design.T @ design)
-    return Limit(float((covariance @ design.T @ (y / sigma))[0]), float(np.sqrt(covariance[0, 0])))
+    relative = square / square.min()
+    shells = np.unique(np.round(relative, 6))[:SHELLS]
+    members = [np.abs(relative - length) < 1e-5 for length in shells]
+    y = np.array([np.mean(value[m] / square[m]) for m in members])
+    sigma = np.array([np.sqrt(np.sum((error[m] / square[m]) ** 2)) / m.sum() for m in members])
+    x = np.array([np.mean(square[m]) for m in members])
+    weights = np.linalg.pinv(np.vander(x, min(2, len(x)), increasing=True))[0]
+    return Limit(float(weights @ y), float(np.linalg.norm(weights * sigma)))
 
 
 def potential_correction(s: Limit, n_electrons: float, volume: float) -> Limit:

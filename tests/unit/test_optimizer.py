@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.config import OptimizerConfig
-from engine.optimizer import kfac_repair, make_optimizer
+from engine.optimizer import kfac_repair, make_optimizer, natural
 from engine.optimizer.objective import clipped_weights, make_value_and_grad
 from engine.types import LogPsi, Wavefunction
 
@@ -193,3 +193,13 @@ def test_repair_accepts_both_forms_of_bind_params():
     jaxpr = jax.make_jaxpr(lambda x: jnp.sin(x))(1.0)
     equation = jaxpr.jaxpr.eqns[0]
     assert float(kfac_repair.eval_jaxpr_eqn(equation, [1.0])[0]) == pytest.approx(np.sin(1.0))
+
+
+def test_large_derivatives_in_single_precision_leave_a_system_that_can_be_solved():
+    """O O^T of low rank: its rounded zero eigenvalues are negative, and larger than the damping."""
+    rng = np.random.default_rng(0)
+    rows = [jnp.asarray(300 * rng.normal(size=(96, 12)), jnp.float32)]
+    residual = jnp.asarray(rng.normal(size=96), jnp.float32)
+    rounded = np.asarray(rows[0] @ rows[0].T, float)
+    assert np.linalg.eigvalsh((rounded + rounded.T) / 2)[0] < -1e-3
+    assert np.all(np.isfinite(natural.solve(rows, residual, 1e-3)))
