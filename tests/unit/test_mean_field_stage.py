@@ -95,7 +95,7 @@ def test_closed_shell_method_refuses_open_shells():
 def test_more_electrons_of_one_spin_than_orbitals_are_refused(geometry, S):
     orbitals = 2 * round(np.linalg.det(S))
     options = MeanFieldConfig(method="uhf", **TINY)
-    with pytest.raises(ConfigError, match=f"{orbitals + 1} electrons of one spin in {orbitals}"):
+    with pytest.raises(ConfigError, match=f"{orbitals + 1} particles of one spin in {orbitals}"):
         solve(geometry, S, orbitals + 1, 0, -1, np.zeros(3), options)
 
 
