@@ -102,6 +102,8 @@ MONTE_CARLO = {  # electrons, rs, polarisation, twist, walkers, steps
     "any cell at a twist": (*TWISTED["any"], 250, 80),
     "two electrons": (gas(2, 5.0, 0), (0.1, 0.2, 0.3), 500, 300),
 }
+LONG = ("N=7 polarised", "any cell at a twist")
+"""Left to the long tests: what they compile takes a minute, and the others cover their parts."""
 SLOW = {
     f"N={n} rs={rs}": (gas(n, rs, polarisation), (0, 0, 0), 400, 400)
     for (n, polarisation), values in LITERATURE.items()
@@ -118,7 +120,10 @@ def deviation(folder, case):
     return gap / n, result["error_ha"] / n, result
 
 
-@pytest.mark.parametrize("name", MONTE_CARLO)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in MONTE_CARLO],
+)
 def test_the_plane_wave_determinant_has_the_mean_field_energy(tmp_path, name):
     gap, error, result = deviation(tmp_path, MONTE_CARLO[name])
     rs = MONTE_CARLO[name][0]["structure"]["rs"]

@@ -58,7 +58,7 @@ def test_a_method_may_name_a_learned_reference(project):
     ("file", "old", "new", "words"),
     [
         ("methods/net.yaml", "learned-h2", "learned-h3", "unknown learned 'h3'.*'h2'"),
-        ("methods/net.yaml", "learned-h2", "model-h2", "expected: scf, localised, or learned-<name>"),
+        ("methods/net.yaml", "learned-h2", "model-h2", "scf, localised, or learned-<name>"),
         ("learned/h2.yaml", "basis: sto-3g", "basis: 6-31g", "mean_field.basis is 'sto-3g'"),
         ("learned/h2.yaml", "method: rhf", "method: uhf", "rhf or rks: one matrix"),
         ("learned/h2.yaml", "[h2]", "[h2, chain]", "'chain' is a crystal"),
