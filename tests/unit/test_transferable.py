@@ -86,7 +86,7 @@ def test_without_dressing_the_orbitals_are_those_of_the_mean_field():
     wanted = bloch(walker, system, reference)
     for part in (slice(0, 2), slice(2, 4)):
         found = matrices[0][part, part]
-        np.testing.assert_allclose(found, wanted[part, part], atol=0.03 * np.abs(wanted).max())
+        np.testing.assert_allclose(found, wanted[part, part], atol=0.05 * np.abs(wanted).max())
     assert not np.any(matrices[0][:2, 2:])
 
 
