@@ -5,39 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.errors import DataError
-from engine.io import hdf5
-from engine.io.labels import SPLITS
+from engine.io.labels import GeometrySet
 
-KIND = "crystal_labels"
-UNITS = {
-    "lattice": "bohr",
-    "positions": "bohr",
-    "kpoints": "1/bohr",
-    "fock": "hartree",
-    "core": "hartree",
-    "guess": "hartree",
-    "energy": "hartree per cell",
-}
 SQUARE = ("fock", "overlap", "core", "guess", "density")
-ARRAYS = (
-    "lattice",
-    "positions",
-    "kpoints",
-    *SQUARE,
-    "occupied",
-    "energy",
-    "cycles",
-    "split",
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class CrystalSet:
+class CrystalSet(GeometrySet):
     """G geometries of one crystal; A atoms in the cell, K k-points, n orbitals in PySCF's order.
 
     Attributes:
@@ -59,6 +37,27 @@ class CrystalSet:
         facts: Provenance: material, mean field, guess, pseudopotentials, versions.
     """
 
+    KIND: ClassVar[str] = "crystal_labels"
+    UNITS: ClassVar[dict[str, str]] = {
+        "lattice": "bohr",
+        "positions": "bohr",
+        "kpoints": "1/bohr",
+        "fock": "hartree",
+        "core": "hartree",
+        "guess": "hartree",
+        "energy": "hartree per cell",
+    }
+    ARRAYS: ClassVar[tuple[str, ...]] = (
+        "lattice",
+        "positions",
+        "kpoints",
+        *SQUARE,
+        "occupied",
+        "energy",
+        "cycles",
+        "split",
+    )
+
     symbols: tuple[str, ...]
     shells: dict[str, list[int]]
     mesh: np.ndarray
@@ -76,26 +75,10 @@ class CrystalSet:
     split: np.ndarray
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def part(self, name: str) -> CrystalSet:
-        """Returns the geometries of "train", "validation" or "test"."""
-        chosen = self.split == SPLITS.index(name)
-        return dataclasses.replace(self, **{a: getattr(self, a)[chosen] for a in ARRAYS})
-
-    def first(self, count: int | None) -> CrystalSet:
-        """Returns the first geometries."""
-        return dataclasses.replace(self, **{a: getattr(self, a)[:count] for a in ARRAYS})
-
 
 def write_crystal_labels(path: str | Path, labels: CrystalSet, fingerprint: str) -> None:
     """Writes a set with units and provenance."""
-    data = {name: np.asarray(getattr(labels, name)) for name in ARRAYS}
-    attributes = {
-        "symbols": list(labels.symbols),
-        "shells": {s: list(map(int, l)) for s, l in labels.shells.items()},
-        "mesh": list(map(int, labels.mesh)),
-        "facts": dict(labels.facts),
-    }
-    hdf5.write(path, KIND, data, fingerprint=fingerprint, units=UNITS, attributes=attributes)
+    labels.write(path, fingerprint, {"mesh": list(map(int, labels.mesh))})
 
 
 def read_crystal_labels(path: str | Path) -> CrystalSet:
@@ -104,38 +87,11 @@ def read_crystal_labels(path: str | Path) -> CrystalSet:
     Raises:
         DataError: Missing, damaged, of another kind, or with arrays that do not fit together.
     """
-    record = hdf5.read(path, KIND)
-    facts = record.attributes
-    missing = [name for name in ARRAYS if name not in record.data]
-    if missing:
-        raise DataError(
-            f"{', '.join(missing)} missing",
-            where=str(path),
-            expected="a complete labelled set",
-            remedy="delete it and run again",
-        )
-    labels = CrystalSet(
-        symbols=tuple(facts["symbols"]),
-        shells=facts["shells"],
-        mesh=np.array(facts["mesh"], int),
-        facts=facts["facts"],
-        **{name: record.data[name] for name in ARRAYS},
-    )
-    _check_shapes(labels, str(path))
-    return labels
-
-
-def _check_shapes(labels: CrystalSet, where: str) -> None:
-    count, atoms = len(labels.positions), len(labels.symbols)
-    n, points = sum(2 * l + 1 for s in labels.symbols for l in labels.shells[s]), labels.mesh.prod()
+    labels = CrystalSet.read(path, lambda facts: {"mesh": np.array(facts["mesh"], int)})
+    count, atoms, points = len(labels.positions), len(labels.symbols), labels.mesh.prod()
+    n = sum(2 * l + 1 for s in labels.symbols for l in labels.shells[s])
     wanted = {name: (count, points, n, n) for name in SQUARE}
     wanted |= {"lattice": (count, 3, 3), "positions": (count, atoms, 3)}
     wanted |= {"kpoints": (count, points, 3), "occupied": (count, points), "energy": (count,)}
-    for name, shape in wanted.items():
-        if getattr(labels, name).shape != shape:
-            raise DataError(
-                f"'{name}' has shape {getattr(labels, name).shape}",
-                where=where,
-                expected=f"{tuple(map(int, shape))} for this mesh and these shells",
-                remedy="make the labels again",
-            )
+    labels.require(wanted, str(path), "this mesh and these shells")
+    return labels

@@ -3,44 +3,88 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from engine.errors import DataError
 from engine.io import hdf5
 
-KIND = "labels"
-UNITS = {
-    "positions": "bohr",
-    "fock": "hartree",
-    "core": "hartree",
-    "guess": "hartree",
-    "energy": "hartree",
-    "forces": "hartree/bohr",
-    "dipole": "e bohr",
-}
-ARRAYS = (
-    "positions",
-    "fock",
-    "overlap",
-    "core",
-    "guess",
-    "density",
-    "energy",
-    "forces",
-    "dipole",
-    "cycles",
-    "split",
-)
 SPLITS = ("train", "validation", "test")
 """Names of the numbers in `split`."""
 
 
+class GeometrySet:
+    """What the sets of molecules and of crystals share; a subclass is a dataclass of its arrays."""
+
+    KIND: ClassVar[str]
+    UNITS: ClassVar[dict[str, str]]
+    ARRAYS: ClassVar[tuple[str, ...]]
+    """With one entry per geometry; the other fields describe all of them."""
+
+    def part(self, name: str) -> Self:
+        """Returns the geometries of "train", "validation" or "test"."""
+        chosen = self.split == SPLITS.index(name)
+        return dataclasses.replace(self, **{a: getattr(self, a)[chosen] for a in self.ARRAYS})
+
+    def first(self, count: int | None) -> Self:
+        """Returns the first geometries, for learning curves; all with None."""
+        return dataclasses.replace(self, **{a: getattr(self, a)[:count] for a in self.ARRAYS})
+
+    def write(self, path: str | Path, fingerprint: str, own: Mapping[str, Any]) -> None:
+        """Writes the set with units and provenance, and what `own` says of all geometries."""
+        data = {name: np.asarray(getattr(self, name)) for name in self.ARRAYS}
+        attributes = {
+            "symbols": list(self.symbols),
+            "shells": {s: list(map(int, l)) for s, l in self.shells.items()},
+            "facts": dict(self.facts),
+            **own,
+        }
+        hdf5.write(
+            path, self.KIND, data, fingerprint=fingerprint, units=self.UNITS, attributes=attributes
+        )
+
+    @classmethod
+    def read(cls, path: str | Path, own: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Self:
+        """Reads a set; `own` makes the other fields of the file's attributes.
+
+        Raises:
+            DataError: Missing, damaged, of another kind, or incomplete.
+        """
+        record = hdf5.read(path, cls.KIND)
+        facts = record.attributes
+        missing = [name for name in cls.ARRAYS if name not in record.data]
+        if missing:
+            raise DataError(
+                f"{', '.join(missing)} missing",
+                where=str(path),
+                expected="a complete labelled set",
+                remedy="delete it and run again",
+            )
+        return cls(
+            symbols=tuple(facts["symbols"]),
+            shells=facts["shells"],
+            facts=facts["facts"],
+            **own(facts),
+            **{name: record.data[name] for name in cls.ARRAYS},
+        )
+
+    def require(self, shapes: Mapping[str, tuple[int, ...]], where: str, given: str) -> None:
+        """Raises DataError where an array has not the shape that `given` (in words) implies."""
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise DataError(
+                    f"'{name}' has shape {getattr(self, name).shape}",
+                    where=where,
+                    expected=f"{tuple(map(int, shape))} for {given}",
+                    remedy="make the labels again with the basis of the model",
+                )
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class LabelledSet:
+class LabelledSet(GeometrySet):
     """G geometries of one molecule; A atoms, n orbitals in PySCF's order.
 
     Attributes:
@@ -61,6 +105,30 @@ class LabelledSet:
         facts: Provenance: material, mean field, guess, versions.
     """
 
+    KIND: ClassVar[str] = "labels"
+    UNITS: ClassVar[dict[str, str]] = {
+        "positions": "bohr",
+        "fock": "hartree",
+        "core": "hartree",
+        "guess": "hartree",
+        "energy": "hartree",
+        "forces": "hartree/bohr",
+        "dipole": "e bohr",
+    }
+    ARRAYS: ClassVar[tuple[str, ...]] = (
+        "positions",
+        "fock",
+        "overlap",
+        "core",
+        "guess",
+        "density",
+        "energy",
+        "forces",
+        "dipole",
+        "cycles",
+        "split",
+    )
+
     symbols: tuple[str, ...]
     shells: dict[str, list[int]]
     charge: int
@@ -77,15 +145,6 @@ class LabelledSet:
     split: np.ndarray
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def part(self, name: str) -> LabelledSet:
-        """Returns the geometries of "train", "validation" or "test"."""
-        chosen = self.split == SPLITS.index(name)
-        return dataclasses.replace(self, **{a: getattr(self, a)[chosen] for a in ARRAYS})
-
-    def first(self, count: int | None) -> LabelledSet:
-        """Returns the first geometries, for learning curves; all with None."""
-        return dataclasses.replace(self, **{a: getattr(self, a)[:count] for a in ARRAYS})
-
     @property
     def occupied(self) -> int:
         """Doubly occupied orbitals."""
@@ -94,14 +153,7 @@ class LabelledSet:
 
 def write_labels(path: str | Path, labels: LabelledSet, fingerprint: str) -> None:
     """Writes a set with units and provenance."""
-    data = {name: np.asarray(getattr(labels, name)) for name in ARRAYS}
-    attributes = {
-        "symbols": list(labels.symbols),
-        "shells": {s: list(map(int, l)) for s, l in labels.shells.items()},
-        "charge": int(labels.charge),
-        "facts": dict(labels.facts),
-    }
-    hdf5.write(path, KIND, data, fingerprint=fingerprint, units=UNITS, attributes=attributes)
+    labels.write(path, fingerprint, {"charge": int(labels.charge)})
 
 
 def read_labels(path: str | Path) -> LabelledSet:
@@ -110,23 +162,7 @@ def read_labels(path: str | Path) -> LabelledSet:
     Raises:
         DataError: Missing, damaged, of another kind, or with arrays that do not fit together.
     """
-    record = hdf5.read(path, KIND)
-    facts = record.attributes
-    missing = [name for name in ARRAYS if name not in record.data]
-    if missing:
-        raise DataError(
-            f"{', '.join(missing)} missing",
-            where=str(path),
-            expected="a complete labelled set",
-            remedy="delete it and run again",
-        )
-    labels = LabelledSet(
-        symbols=tuple(facts["symbols"]),
-        shells=facts["shells"],
-        charge=facts["charge"],
-        facts=facts["facts"],
-        **{name: record.data[name] for name in ARRAYS},
-    )
+    labels = LabelledSet.read(path, lambda facts: {"charge": facts["charge"]})
     check_shapes(labels, str(path))
     return labels
 
@@ -139,11 +175,4 @@ def check_shapes(labels: LabelledSet, where: str) -> None:
     wanted = {name: (count, n, n) for name in square}
     wanted |= {name: (count, atoms, 3) for name in ("positions", "forces")}
     wanted |= {name: (count,) for name in ("energy", "cycles", "split")}
-    for name, shape in wanted.items():
-        if getattr(labels, name).shape != shape:
-            raise DataError(
-                f"'{name}' has shape {getattr(labels, name).shape}",
-                where=where,
-                expected=f"{shape} for {atoms} atoms with these shells",
-                remedy="make the labels again with the basis of the model",
-            )
+    labels.require(wanted, where, f"{atoms} atoms with these shells")
