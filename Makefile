@@ -46,7 +46,7 @@ test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
 
 test-slurm: $(STAMP)
-	$(BIN)/python -m pytest -m slurm tests/slurm
+	$(BIN)/python -m pytest -n 2 --maxschedchunk 1 -m slurm tests/slurm
 
 bench: $(STAMP)
 	@mkdir -p results/benchmarks

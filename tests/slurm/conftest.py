@@ -1,13 +1,14 @@
 """A small campaign on a real SLURM, and the accidents it has to survive.
 
 Wants a SLURM on the PATH whose jobs see this folder and a partition of at least one minute;
-accidents to nodes need an administrator. `make test-slurm` runs it.
+accidents to nodes need an administrator. `make test-slurm` runs two accidents at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -227,18 +228,35 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.fixture
-def cluster(undisturbed, tmp_path):
-    """A campaign that has come as far as pretraining."""
-    made = Cluster(tmp_path, undisturbed / "compiled")
+def cluster(undisturbed, tmp_path, tmp_path_factory, request):
+    """A campaign that has come as far as pretraining; the mark `alone` keeps others waiting."""
+    alone = request.node.get_closest_marker("alone")
+    with held(tmp_path_factory, fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
+        made = prepared(undisturbed, tmp_path)
+        yield made
+        made.clean()
+
+
+@contextlib.contextmanager
+def held(factory: pytest.TempPathFactory, how: int):
+    """A lock among the processes of this test run."""
+    base = factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    with open(shared / "cluster.lock", "w") as file:
+        fcntl.flock(file, how)
+        yield
+
+
+def prepared(undisturbed: Path, folder: Path) -> Cluster:
+    made = Cluster(folder, undisturbed / "compiled")
     for part in ("results/h2/system.h5", "results/h2/structure.extxyz", "results/h2/mean_field"):
-        _copy(undisturbed / part, tmp_path / part)
+        _copy(undisturbed / part, folder / part)
     _copy(
         undisturbed / "results/h2/net/twist-000/pretrain",
-        tmp_path / "results/h2/net/twist-000/pretrain",
+        folder / "results/h2/net/twist-000/pretrain",
     )
-    shutil.copytree(undisturbed / ".snakemake", tmp_path / ".snakemake")
-    yield made
-    made.clean()
+    shutil.copytree(undisturbed / ".snakemake", folder / ".snakemake")
+    return made
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -249,11 +267,9 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = (yield).get_result()
-    if report.when == "call" and "slurm" in item.keywords:
-        name = re.sub(r"^test_", "", item.name).replace("_", " ")
+def pytest_runtest_logreport(report):
+    if report.when == "call" and "slurm" in report.keywords:
+        name = report.nodeid.split("::test_")[-1].replace("_", " ")
         OUTCOMES[name] = UNHARMED if report.passed else report.outcome.upper()
 
 

@@ -122,6 +122,7 @@ def start_now(cluster):
         subprocess.run(["scontrol", "release", job], check=False, capture_output=True)
 
 
+@pytest.mark.alone
 def test_node_down_and_back(cluster, undisturbed):
     """The node of a running job is taken down; the job starts again elsewhere or later."""
     driver = cluster.start()
