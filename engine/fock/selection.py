@@ -17,9 +17,9 @@ from engine.config.fock import SelectionConfig
 from engine.errors import ConfigError
 from engine.fock.candidates import GUARD, Candidates, best, drawn, make_candidates
 from engine.fock.determinants import NONE, FockSpace, aufbau, valid
-from engine.fock.functional import make_amplitudes, residual
-from engine.fock.slater_condon import FockHamiltonian
-from engine.fock.subspace import make_subspace
+from engine.fock.functional import krylov_step, make_amplitudes, residual
+from engine.fock.slater_condon import FockHamiltonian, diagonal
+from engine.fock.subspace import Subspace, make_subspace
 from engine.types import Wavefunction
 
 SLOTS = 64
@@ -45,7 +45,7 @@ class Selection(NamedTuple):
 
     Attributes:
         size: step -> determinants of the core.
-        start: H -> Selected, without a network: first-order amplitudes.
+        start: H -> Selected, without a network: its lowest state.
         renew: (params, H, reference, Selected, step) -> Selected, at multiples of the period; the
             same object where no survivor could enter the core.
         subspace: (H, Selected, step) -> Subspace of the lists made at `step`.
@@ -118,26 +118,39 @@ def make_selection(
             return best(found, score, wanted)
         return drawn(found, score, wanted, options.drawn, jax.random.fold_in(root, step))
 
-    def first(H: FockHamiltonian) -> tuple[Array, Array]:
-        """Returns core and amplitudes after first-order perturbation theory, again and again."""
+    def lowest(H: FockHamiltonian) -> tuple[Array, Array]:
+        """Returns (1, 2, w) where excitations no longer lower the diagonal element, and that.
+
+        In orbitals of a mean field that is its determinant; in localised ones, one without ions.
+        """
+        here, one = aufbau(space)[None], jnp.ones(1, H.one_body.dtype)
+        energy = diagonal(space, H, here[0])
+        while True:
+            found = candidates(H, here, one)
+            below = jnp.where(valid(found.words), found.diagonal, jnp.inf)
+            if not below.min() < energy - GUARD:
+                return here, energy
+            here, energy = found.words[jnp.argmin(below)][None], below.min()
+
+    def first(H: FockHamiltonian) -> tuple[Array, Array, Array]:
+        """Returns core, amplitudes and energy: the lowest state, then with what it couples to."""
         count = size(0)
-        core, psi = aufbau(space)[None], jnp.ones(1, H.one_body.dtype)
+        core, energy = lowest(H)
+        psi = jnp.ones(1, H.one_body.dtype)
         for slots in sorted({min(count, SMALL), count}):  # few determinants in few slots first
             core, psi = _slots(core, slots), _filled_up(psi, slots)
             while not bool(valid(core).all()):
-                energy = residual(build(H, core, core[:0]), psi, "projected").energy
                 found = candidates(H, core, psi)
                 if not bool(valid(found.words).any()):
                     break
                 core, psi = _first_order(found, core, psi, energy)
-        return _slots(core, count), _filled_up(psi, count)
+                psi, energy = _relaxed(build(H, core, core[:0]), psi)
+        return core, psi, energy
 
     def start(H: FockHamiltonian) -> Selected:
-        count = size(0)
-        core, psi = first(H)
-        if not survivors_of(count):
+        core, psi, energy = first(H)
+        if not survivors_of(size(0)):
             return padded(core, core[:0])
-        energy = residual(build(H, core, core[:0]), psi, "projected").energy
         return padded(core, outlook(H, core, psi, energy, 0))
 
     def renew(params, H, reference, selected: Selected, step: int) -> Selected:
@@ -160,6 +173,16 @@ def make_selection(
         return build(H, *map(trimmed, active(selected, step)))
 
     return Selection(size, start, renew, subspace)
+
+
+@jax.jit
+def _relaxed(sub: Subspace, psi: Array) -> tuple[Array, Array]:
+    """Returns the lowest state on the core, and its energy."""
+    for _ in range(3):
+        found = residual(sub, psi, "projected")
+        psi = found.amplitudes - krylov_step(sub, found, "projected", 8)
+    found = residual(sub, psi, "projected")
+    return found.amplitudes, found.energy
 
 
 @jax.jit

@@ -75,14 +75,15 @@ def test_without_dressing_the_orbitals_are_those_of_the_mean_field():
     """
     system, reference = chain(4, 0.25)
     wavefunction = network(system, reference)
-    params = wavefunction.init(jax.random.key(1), system, reference)
+    params = jax.jit(wavefunction.init)(jax.random.key(1), system, reference)
     head = {
         name: jax.tree.map(jnp.zeros_like, leaf) if name.startswith("dressing") else leaf
         for name, leaf in params["head"].items()
     }
     rng = np.random.default_rng(3)
     walker = system.positions + jnp.asarray(rng.normal(size=(4, 3)) * 0.8)
-    matrices = wavefunction.orbitals({**params, "head": head}, walker, system, reference)
+    orbitals = jax.jit(wavefunction.orbitals)
+    matrices = orbitals({**params, "head": head}, walker, system, reference)
     wanted = bloch(walker, system, reference)
     for part in (slice(0, 2), slice(2, 4)):
         found = matrices[0][part, part]
@@ -104,7 +105,7 @@ def bloch(walker, system, reference):
 def test_psi_does_not_depend_on_which_orbitals_span_the_occupied_space():
     system, reference = chain(4, 0.25)
     wavefunction = network(system, reference)
-    params = wavefunction.init(jax.random.key(1), system, reference)
+    params = jax.jit(wavefunction.init)(jax.random.key(1), system, reference)
     rng = np.random.default_rng(2)
     unitary, _ = np.linalg.qr(_random(rng, 2, 2))
     mixed = tuple(jnp.asarray(unitary) @ c for c in reference.atomic.coefficients)
