@@ -7,6 +7,7 @@ A share of the survivors may be drawn instead of taken by rank.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -25,7 +26,7 @@ from engine.types import Wavefunction
 SLOTS = 64
 """Lists have a multiple of so many slots: each length is a program of its own."""
 SMALL = 1024
-"""Slots in which a larger core begins to grow."""
+"""Slots in which a larger core begins to grow; eight times as many follow."""
 
 
 class Selected(NamedTuple):
@@ -137,7 +138,7 @@ def make_selection(
         count = size(0)
         core, energy = lowest(H)
         psi = jnp.ones(1, H.one_body.dtype)
-        for slots in sorted({min(count, SMALL), count}):  # few determinants in few slots first
+        for slots in _stairs(count):
             core, psi = _slots(core, slots), _filled_up(psi, slots)
             while not bool(valid(core).all()):
                 found = candidates(H, core, psi)
@@ -194,6 +195,12 @@ def _first_order(found: Candidates, core: Array, psi: Array, energy: Array) -> t
     good = valid(words)
     _, order = jax.lax.top_k(jnp.where(good, jnp.abs(psi), -1.0), len(core))
     return words[order], jnp.where(good, psi, 0.0)[order]
+
+
+def _stairs(count: int) -> list[int]:
+    """Returns numbers of slots up to `count`: few determinants in few slots first."""
+    below = itertools.takewhile(lambda n: n < count, (SMALL * 8**k for k in itertools.count()))
+    return [*below, count]
 
 
 def _filled_up(psi: Array, count: int) -> Array:
