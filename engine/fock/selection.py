@@ -28,6 +28,9 @@ SLOTS = 64
 SMALL = 1024
 """Slots in which a larger core begins to grow; eight times as many follow."""
 
+NEAR = 32
+"""Excitations of lowest diagonal element that are looked at for the first determinant."""
+
 
 class Selected(NamedTuple):
     """Lists in slots for the largest core; the unused ones hold NONE.
@@ -119,25 +122,40 @@ def make_selection(
             return best(found, score, wanted)
         return drawn(found, score, wanted, options.drawn, jax.random.fold_in(root, step))
 
-    def lowest(H: FockHamiltonian) -> tuple[Array, Array]:
-        """Returns (1, 2, w) where excitations no longer lower the diagonal element, and that.
+    def level(H: FockHamiltonian, x: Array) -> tuple[Array, Candidates]:
+        """Returns the energy of one determinant to second order, and what it couples to."""
+        found = candidates(H, x[None], jnp.ones(1, H.one_body.dtype))
+        energy = diagonal(space, H, x)
+        gaps = jnp.minimum(energy - found.diagonal, -GUARD)
+        lowered = jnp.where(valid(found.words), jnp.abs(found.residual) ** 2 / gaps, 0.0)
+        return energy + lowered.sum(), found
 
-        In orbitals of a mean field that is its determinant; in localised ones, one without ions.
+    def lowest(H: FockHamiltonian) -> Array:
+        """Returns (1 or 2, 2, w) where no excitation lowers the energy to second order.
+
+        In orbitals of a mean field that is its determinant; in localised ones one without ions, of
+        alternating spins, and its mirror image under exchange of the spins.
         """
-        here, one = aufbau(space)[None], jnp.ones(1, H.one_body.dtype)
-        energy = diagonal(space, H, here[0])
+        here = aufbau(space)
+        energy, found = level(H, here)
         while True:
-            found = candidates(H, here, one)
             below = jnp.where(valid(found.words), found.diagonal, jnp.inf)
-            if not below.min() < energy - GUARD:
-                return here, energy
-            here, energy = found.words[jnp.argmin(below)][None], below.min()
+            near = found.words[jnp.argsort(below)[:NEAR]]
+            levels = [(*level(H, x), x) for x in near[valid(near)]]
+            best = min(levels, key=lambda found: float(found[0]), default=None)
+            if best is None or not best[0] < energy - GUARD**2:
+                break
+            energy, found, here = best
+        flipped = here[::-1]
+        alone = space.n_up != space.n_down or bool(jnp.array_equal(here, flipped))
+        return here[None] if alone else jnp.stack([here, flipped])
 
     def first(H: FockHamiltonian) -> tuple[Array, Array, Array]:
         """Returns core, amplitudes and energy: the lowest state, then with what it couples to."""
         count = size(0)
-        core, energy = lowest(H)
-        psi = jnp.ones(1, H.one_body.dtype)
+        core = lowest(H)
+        psi = jnp.ones(len(core), H.one_body.dtype) / len(core) ** 0.5
+        energy = residual(build(H, core, core[:0]), psi, "projected").energy
         for slots in _stairs(count):
             core, psi = _slots(core, slots), _filled_up(psi, slots)
             while not bool(valid(core).all()):
