@@ -60,7 +60,7 @@ def make_ewald(system: System, tolerance: float) -> Callable[[Walker, System], d
     Args:
         system: Concrete arrays; the shape of the cell decides which terms are kept.
         tolerance: Largest truncation error per pair of unit charges, hartree. It holds for
-            any cell of this shape; strains of some per cent stay near it.
+            any cell whose lengths round alike; other strains of some per cent stay near it.
     """
     n, nuclei = system.n_particles, len(system.symbols)
     sums = choose_sums(np.asarray(system.cell.lattice), n * (n - 1) // 2 + n * nuclei, n, tolerance)

@@ -1,7 +1,8 @@
 """Which terms an Ewald sum keeps: splitting, images and reciprocal vectors, chosen on the host.
 
-All choices are made for the cell scaled to unit volume, so that they depend on its shape
-alone: isotropically strained cells share their lists, hence their compiled program.
+All choices are made for a cell of unit volume whose lengths have rounded ratios: isotropically
+strained cells share their lists, hence their compiled program, and as a rule so do chains and
+layers that are strained in a vacuum of fixed length.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import erfc
 
-from engine.system.images import distance_to_cell
+from engine.system.images import distance_to_cell, octave, rounded
 
 _ERFC_COST = 30.0
 """Cost of one real-space term over one multiply-add of a structure factor (measured, CPU)."""
+
+_MARGIN = 4.0
+"""How much more a cell may leave out than the one of rounded lengths (largest found: 3.5)."""
 
 
 class EwaldSums(NamedTuple):
@@ -53,23 +57,32 @@ def choose_sums(lattice: np.ndarray, n_pairs: int, n_particles: int, tolerance: 
         tolerance: Bound on what is left out of the pair potential at any separation, hartree
             for a cell of 1 bohr^3; larger cells do better, as V^(-1/3).
     """
-    unit = np.asarray(lattice, float) / abs(np.linalg.det(lattice)) ** (1 / 3)
-    basis = reduced_basis(unit)
+    basis = reduced_basis(np.asarray(lattice, float))
+    unit = _typical(basis @ lattice)
+    tolerance = tolerance / _MARGIN
     best, best_cost = None, np.inf
     for alpha in np.geomspace(1.5, 24.0, 25):
-        columns, kept = _reciprocal(basis @ unit, alpha, tolerance / 2)
+        columns, kept = _reciprocal(unit, alpha, tolerance / 2)
         reciprocal_cost = 2.0 * n_particles * kept.size
         if reciprocal_cost > best_cost:
             break
-        images = _images(basis @ unit, alpha, tolerance / 2)
+        images = _images(unit, alpha, tolerance / 2)
         cost = reciprocal_cost + _ERFC_COST * n_pairs * len(images)
         if cost < best_cost:
             best, best_cost = EwaldSums(basis, float(alpha), images, columns, kept), cost
     return best
 
 
+def _typical(lattice: np.ndarray) -> np.ndarray:
+    """Returns a cell of unit volume whose lengths have those ratios, rounded."""
+    cell = rounded(lattice, np.linalg.norm(lattice, axis=1).min())
+    return cell / abs(np.linalg.det(cell)) ** (1 / 3)
+
+
 def reduced_basis(lattice: np.ndarray) -> np.ndarray:
     """Returns the integer matrix that takes `lattice` to short vectors, shortest first.
+
+    Vectors whose lengths round alike keep their order, whatever the strain.
 
     Each vector gives way to its sum or difference with the others while that is shorter.
     Source: I. Semaev, Lect. Notes Comput. Sci. 2146, 181 (2001).
@@ -83,7 +96,8 @@ def reduced_basis(lattice: np.ndarray) -> np.ndarray:
             trial = np.array(s) @ basis
             if length(trial) < length(basis[j]) * (1 - 1e-6):  # noise must not decide
                 basis[j], shortened = trial, True
-    return basis[np.argsort(np.round(length(basis), 6), kind="stable")]
+    order = octave(length(basis), length(basis).min())
+    return basis[np.argsort(order, kind="stable")]
 
 
 def _images(lattice: np.ndarray, alpha: float, tolerance: float) -> np.ndarray:

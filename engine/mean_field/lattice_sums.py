@@ -3,7 +3,8 @@
 A Gaussian of exponent a reaches over a distance of order 1/sqrt(a) in space and sqrt(a) among
 reciprocal vectors. In a small cell a diffuse function (lithium: a = 0.02) would need a thousand
 images, but only the shortest reciprocal vectors. The exponent that separates the two is chosen
-by cost and depends on basis and lattice alone, so all twists share one compiled program.
+by cost and depends on basis and lattice alone, so all twists share one compiled program. It and
+the lists are those of a lattice of rounded lengths, so most strains share it as well.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ import numpy as np
 
 from engine.io.mean_field import Shell
 from engine.system.harmonics import solid_harmonics
-from engine.system.images import distance_to_cell
+from engine.system.images import distance_to_cell, rounded
 
-NEGLIGIBLE = 1e-9
-"""Basis functions and Fourier components below this value (bohr^-3/2) are left out."""
+NEGLIGIBLE = 3e-10
+"""Basis functions and Fourier components below this value (bohr^-3/2) are left out.
+
+They are below 3e-8 in all cells whose lengths are rounded alike.
+"""
 
 LIMIT_BOHR = 200.0
 """No function is followed further than this."""
@@ -68,6 +72,7 @@ def cheapest(shells: Sequence[Shell], n_cells: int, lattice: np.ndarray) -> Spli
         lattice: (3, 3) rows of the simulation cell.
     """
     best, least = None, math.inf
+    lattice = rounded(lattice, 1.0)
     for border in (0.0, *sorted({float(e) for s in shells for e in s.exponents})):
         split = _split(tuple(shells), border, (), ())
         images = _within(lattice, max(_reach(s, lambda s: s.exponents, 1.0) for s in split.sharp))

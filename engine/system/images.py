@@ -1,10 +1,28 @@
-"""How far lattice points are from the cell around the origin: which images a sum must hold."""
+"""Which images a sum must hold: how far lattice points are from the cell around the origin.
+
+What a sum holds is compiled. Lists are therefore made for a cell of rounded lengths, which its
+strains along the lattice vectors have in common.
+"""
 
 from __future__ import annotations
 
 import itertools
 
 import numpy as np
+
+STEP = 0.2
+"""Lengths are rounded to powers of exp(STEP): by 10 % at most."""
+
+
+def rounded(lattice: np.ndarray, unit: float) -> np.ndarray:
+    """Returns rows along those of `lattice` (3, 3) whose lengths are unit * exp(STEP * integer)."""
+    length = np.linalg.norm(lattice, axis=1, keepdims=True)
+    return lattice / length * unit * np.exp(STEP * octave(length, unit))
+
+
+def octave(length: np.ndarray, unit: float) -> np.ndarray:
+    """Returns the integers whose powers of exp(STEP) are nearest to lengths over a unit."""
+    return np.round(np.log(length / unit) / STEP)
 
 
 def distance_to_cell(lattice: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""All twists of a material share their programs: the second job compiles nothing."""
+"""Twists and strains of a material share their programs: the second job compiles nothing."""
 
 import json
 import os
@@ -6,29 +6,35 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from engine.io import hdf5
 from tests.chain import TINY, sections
 
 ROOT = Path(__file__).resolve().parents[2]
-CRYSTAL = {
-    "structure": {
-        "kind": "atoms",
-        "species": ["H", "H"],
-        "positions_bohr": [[0, 0, 0], [0, 0, 1.4]],
-        "lattice_bohr": [[4, 0, 0], [0, 4, 0], [0, 1, 5]],
-    },
-    "mean_field": {"basis": "sto-3g"},
-}
+LATTICE = np.array([[4, 0, 0], [0, 4, 0], [0, 1, 5]])
+STRAIN = np.array([1.03, 1.03, 0.98])
 RUN = (
     "import json, sys; from pathlib import Path; from tests.chain import stages; "
     "folder = Path(sys.argv[1]); stages(folder, json.loads((folder / 'run.json').read_text()))"
 )
 
 
-def programs(folder: Path, twist, cache: Path) -> dict[str, dict]:
+def crystal(strain) -> dict:
+    """Returns a material whose lattice vectors are strained by three factors."""
+    structure = {
+        "kind": "atoms",
+        "species": ["H", "H"],
+        "positions_bohr": [[0, 0, 0], [0, 0, 1.4]],
+        "lattice_bohr": (LATTICE * np.reshape(strain, (3, 1))).tolist(),
+    }
+    return {"structure": structure, "mean_field": {"basis": "sto-3g"}}
+
+
+def programs(folder: Path, strain, twist, cache: Path) -> dict[str, dict]:
     """Runs the stages at a twist in a process of their own; returns what each compiled."""
     folder.mkdir()
-    run = sections(CRYSTAL, TINY, twist, "complex")
+    run = sections(crystal(strain), TINY, twist, "complex")
     (folder / "run.json").write_text(json.dumps(run))
     environment = {"PYTHONPATH": str(ROOT), "JAX_COMPILATION_CACHE_DIR": str(cache)}
     command = [sys.executable, "-c", RUN, str(folder)]
@@ -37,10 +43,15 @@ def programs(folder: Path, twist, cache: Path) -> dict[str, dict]:
     return {name: hdf5.read(folder / f"{name}.h5", kind).attributes for name, kind in files.items()}
 
 
-def test_second_twist_loads_every_program_from_the_cache(tmp_path):
-    first = programs(tmp_path / "first", (0.0, 0.0, 0.0), tmp_path / "cache")
-    second = programs(tmp_path / "second", (0.25, -0.25, 0.5), tmp_path / "cache")
+def test_other_twists_and_strains_load_every_program_from_the_cache(tmp_path):
+    cache, twist = tmp_path / "cache", (0.25, -0.25, 0.5)
+    first = programs(tmp_path / "first", np.ones(3), (0.0, 0.0, 0.0), cache)
     assert first["vmc_trace"]["programs_compiled"] > 0
-    for stage, facts in second.items():
-        assert facts["programs_compiled"] == 0, stage
-        assert facts["programs_loaded"] > 0, stage
+    others = {
+        "twisted": programs(tmp_path / "twisted", np.ones(3), twist, cache),
+        "strained": programs(tmp_path / "strained", STRAIN, twist, cache),
+    }
+    for name, stages in others.items():
+        for stage, facts in stages.items():
+            assert facts["programs_compiled"] == 0, (name, stage)
+            assert facts["programs_loaded"] > 0, (name, stage)
