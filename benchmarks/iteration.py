@@ -2,6 +2,7 @@
 
     python benchmarks/iteration.py --systems lih h4-chain --walkers 64 256 --json out.json
     python benchmarks/iteration.py --systems h10 --set hamiltonian.laplacian=loop
+    python benchmarks/iteration.py --systems h8 h16 h32 h64 --walkers 16 --repeat 4 --growth
 
 Every case runs in a process of its own, without the compilation cache. Seconds are medians of
 process time after compilation (wall time on a GPU), compile seconds those of the first calls;
@@ -11,7 +12,9 @@ memory is the process's peak. Structures and mean fields are kept in results/ben
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import os
 import platform
 import resource
@@ -38,6 +41,8 @@ def main() -> None:
         for walkers in chosen.walkers:
             rows.append(case(name, walkers, chosen))
             show(rows[-1])
+    if chosen.growth:
+        growth(rows)
     if chosen.json:
         facts = {"machine": machine(), "versions": versions(), "commit": commit()}
         Path(chosen.json).write_text(json.dumps({"schema": 1, **facts, "rows": rows}, indent=1))
@@ -56,6 +61,7 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE")
     options.add_argument("--repeat", type=int, default=10)
     options.add_argument("--json", help="where to write the numbers")
+    options.add_argument("--growth", action="store_true", help="exponents between sizes")
     options.add_argument("--one", help=argparse.SUPPRESS)
     return options.parse_args()
 
@@ -84,6 +90,19 @@ def show(row: dict[str, Any]) -> None:
         f"compile {row['compile_s']:.0f} s, {row['peak_mb']:.0f} MB",
         flush=True,
     )
+
+
+def growth(rows: list[dict[str, Any]]) -> None:
+    """Prints d log(seconds) / d log(electrons) between systems that follow each other."""
+    for walkers in sorted({row["walkers"] for row in rows}):
+        same = [row for row in rows if row["walkers"] == walkers]
+        for small, large in itertools.pairwise(same):
+            size = math.log(large["electrons"] / small["electrons"])
+            powers = " ".join(
+                f"{part} {math.log(large[part + '_s'] / small[part + '_s']) / size:.2f}"
+                for part in (*PARTS, "iteration")
+            )
+            print(f"{small['system']} to {large['system']}, W={walkers}: exponents {powers}")
 
 
 def measure(facts: dict[str, Any]) -> dict[str, Any]:
@@ -159,12 +178,22 @@ def timed(seconds: dict[str, list[float]], name: str, repeat: int, call, state: 
 
 
 def prepare(facts: dict[str, Any]) -> Any:
-    """Returns the vmc job of a case; makes its structure and mean field where there are none."""
+    """Returns the vmc job of a case."""
+    from engine.stage import job as jobs
+
+    plan, files = planned(facts)
+    return jobs.load("vmc", plan.sections("vmc", facts["system"], "bench", 0), **files)
+
+
+def planned(facts: dict[str, Any]) -> tuple[Any, dict[str, Path]]:
+    """Returns a campaign of one case, method "bench", with the files of system and mean field.
+
+    Makes structure and mean field where there are none.
+    """
     import yaml
     from systems import SYSTEMS
 
     from engine import campaign
-    from engine.stage import job as jobs
     from engine.stage.mean_field import mean_field
     from engine.stage.structure import structure
 
@@ -189,7 +218,7 @@ def prepare(facts: dict[str, Any]) -> Any:
             structure=folder / "structure.extxyz",
         )
         mean_field(plan.sections("mean_field", name, "bench", 0), **files)
-    return jobs.load("vmc", plan.sections("vmc", name, "bench", 0), **files)
+    return plan, files
 
 
 def machine() -> str:

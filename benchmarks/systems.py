@@ -15,15 +15,18 @@ def chain(atoms: int) -> dict[str, Any]:
     }
 
 
-def molecule(species: list[str], positions_bohr: list[list[float]]) -> dict[str, Any]:
-    """Returns a molecule in cc-pVDZ."""
+def molecule(
+    species: list[str], positions_bohr: list[list[float]], basis: str = "cc-pvdz"
+) -> dict[str, Any]:
+    """Returns a molecule."""
     structure = {"kind": "atoms", "species": species, "positions_bohr": positions_bohr}
-    return {"structure": structure, "mean_field": {"basis": "cc-pvdz"}}
+    return {"structure": structure, "mean_field": {"basis": basis}}
 
 
 def hydrogens(atoms: int) -> dict[str, Any]:
-    """Returns the open hydrogen chain of R = 1.8 bohr."""
-    return molecule(["H"] * atoms, [[1.8 * i, 0, 0] for i in range(atoms)])
+    """Returns the open hydrogen chain of R = 1.8 bohr; a long one in a small basis."""
+    basis = "cc-pvdz" if atoms <= 16 else "sto-3g"
+    return molecule(["H"] * atoms, [[1.8 * i, 0, 0] for i in range(atoms)], basis)
 
 
 def gas(electrons: int) -> dict[str, Any]:
@@ -48,7 +51,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     ),
     "lih-cell": crystal("rocksalt", ["Li", "H"], 4.02),
     "diamond": crystal("diamond", ["C"], 3.5738),
-    **{f"h{n}": hydrogens(n) for n in (4, 10, 16)},
+    **{f"h{n}": hydrogens(n) for n in (4, 8, 10, 16, 32, 64)},
     **{f"h{n}-chain": chain(n) for n in (4, 10, 16)},
     **{f"gas-{n}": gas(n) for n in (14, 38, 54)},
 }

@@ -19,8 +19,6 @@ def make_optimizer(
     Args:
         wavefunction: The trial state.
         options: The method's section.
-        is_complex: Whether psi has a phase that varies; only `spring` needs to know.
+        is_complex: Whether psi has a phase that varies.
     """
-    if options.name == "spring":
-        return make_spring(wavefunction, options, is_complex=is_complex)
-    return OPTIMIZERS[options.name](wavefunction, options)
+    return OPTIMIZERS[options.name](wavefunction, options, is_complex=is_complex)

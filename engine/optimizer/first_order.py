@@ -10,8 +10,11 @@ from engine.optimizer.objective import make_value_and_grad
 from engine.types import Optimizer, Wavefunction
 
 
-def make_adam(wavefunction: Wavefunction, options: OptimizerConfig) -> Optimizer:
+def make_adam(
+    wavefunction: Wavefunction, options: OptimizerConfig, *, is_complex: bool
+) -> Optimizer:
     """Builds Adam on the variational objective with a hyperbolically decaying rate."""
+    del is_complex
     return adam(
         make_value_and_grad(wavefunction),
         lambda t: options.learning_rate / (1 + t / options.decay_steps),

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from engine.types import Wavefunction
+from engine.types import LogPsi, Params, Wavefunction
 
 
 def clipped_weights(real: Array, imag: Array, clip: float) -> tuple[Array, Array]:
@@ -32,14 +32,16 @@ def _clip(x: Array, clip: float) -> Array:
 
 
 def make_value_and_grad(
-    wavefunction: Wavefunction, register: Callable[[Array], None] | None = None
+    wavefunction: Wavefunction,
+    register: Callable[[LogPsi], None] = lambda psi: None,
+    spread: Callable[[Params, int], tuple[Params, Params]] | None = None,
 ):
     """Builds (params, key, batch) -> ((value, aux), gradient) of the variational energy.
 
     Args:
         wavefunction: The trial state.
-        register: Called with the (W, 2) array of (log, arg): how KFAC learns what the
-            metric is, twice Re <d log psi* d log psi>, for real and complex psi.
+        register: Called with the LogPsi of all walkers: how KFAC learns what its metric is of.
+        spread: (params, W) -> params, some with a leading axis of walkers, and the axes to map.
 
     The batch is (walkers, weights_re, weights_im, system, reference). The value is a
     surrogate with the right gradient; it is not an energy.
@@ -47,11 +49,10 @@ def make_value_and_grad(
 
     def surrogate(params, batch):
         walkers, weights_re, weights_im, system, reference = batch
-        apply = jax.vmap(wavefunction.apply, in_axes=(None, 0, None, None))
+        params, axes = spread(params, len(walkers)) if spread else (params, None)
+        apply = jax.vmap(wavefunction.apply, in_axes=(axes, 0, None, None))
         log_psi = apply(params, walkers, system, reference)
-        if register is not None:
-            # kfac-jax makes its tangents in the default type
-            register(jnp.stack([log_psi.log, log_psi.arg], axis=-1).astype(jnp.result_type(float)))
+        register(log_psi)
         value = 2 * jnp.mean(weights_re * log_psi.log + weights_im * log_psi.arg)
         return value, {}
 

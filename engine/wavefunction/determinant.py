@@ -8,8 +8,11 @@ from jax import Array
 
 from engine.types import LogPsi
 
-EXPLICIT = 3
+EXPLICIT = 4
 """Largest matrix whose determinant is written out; larger ones are factorised."""
+
+PAIRS = ((0, 1, 2, 3), (2, 0, 1, 3), (0, 3, 1, 2), (1, 2, 0, 3), (3, 1, 0, 2), (2, 3, 0, 1))
+"""Columns of two rows and of the two others: even permutations of four."""
 
 
 def log_sum_determinants(matrices: Array) -> LogPsi:
@@ -27,14 +30,21 @@ def log_sum_determinants(matrices: Array) -> LogPsi:
 
 
 def determinant(m: Array) -> Array:
-    """Returns det of (..., n, n), n at most 3, by Laplace's expansion along the first row."""
+    """Returns det of (..., n, n), n at most 4, by Laplace's expansion along a row or two."""
     n = m.shape[-1]
     if n == 1:
         return m[..., 0, 0]
     if n == 2:
         return m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] * m[..., 1, 0]
+    if n == 4:
+        a, b, c, d = (m[..., k, :] for k in range(4))
+        return sum(_minor(a, b, i, j) * _minor(c, d, k, l) for i, j, k, l in PAIRS)
     first, second = m[..., 1, :], m[..., 2, :]
     return jnp.sum(m[..., 0, :] * jnp.cross(first, second), axis=-1)
+
+
+def _minor(a: Array, b: Array, i: int, j: int) -> Array:
+    return a[..., i] * b[..., j] - a[..., j] * b[..., i]
 
 
 def log_phase(value: Array) -> LogPsi:

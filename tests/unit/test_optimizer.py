@@ -77,14 +77,14 @@ def test_kfac_metric_is_the_exact_one_for_a_linear_state(complex_part):
     """
 
     def linear(params, walker, system, reference):
-        y = (walker[0, :1] @ params["w"])[0]
+        y = (walker[0, :1] @ params["kernel"])[0]
         return LogPsi(y, complex_part * y)
 
     rng = np.random.default_rng(0)
     walkers = jnp.asarray(rng.normal(size=(32, 1, 3)))
     real, imag = jnp.asarray(rng.normal(size=(2, 32)))
     batch = (walkers, real, imag, jnp.zeros(()), jnp.zeros(()))
-    params = {"w": jnp.array([[0.5]])}
+    params = {"kernel": jnp.array([[0.5]])}
     damping = 1e-3
     options = OptimizerConfig(
         learning_rate=0.1, decay_steps=1e9, damping=damping, norm_constraint=1e9
@@ -96,7 +96,7 @@ def test_kfac_metric_is_the_exact_one_for_a_linear_state(complex_part):
     fisher = float(2 * (1 + complex_part**2) * jnp.mean(a**2))
     new, _, _ = kfac.step(params, state, jax.random.key(1), batch)
     expected = -0.1 * gradient / (fisher + damping)
-    assert float(new["w"][0, 0]) - 0.5 == pytest.approx(expected, rel=2e-3)
+    assert float(new["kernel"][0, 0]) - 0.5 == pytest.approx(expected, rel=2e-3)
 
 
 @pytest.mark.parametrize("name", ["kfac", "adam", "spring"])

@@ -1,0 +1,162 @@
+"""Energy and variance against iterations and seconds: KFAC and SPRING from the same start.
+
+    python benchmarks/optimizers.py run --systems lih h10 lih-cell --steps 400
+    python benchmarks/optimizers.py figure docs/images/optimizers.png
+
+A system is pretrained once; every optimizer starts from there, with the walkers, moves and network
+of methods/ferminet.yaml. Results are in results/benchmarks/optimizers.json; what is there already
+is not repeated, and a run that was stopped goes on from its last saved state. Seconds are
+process time, those of the first steps, which compile, left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+FILE = ROOT / "results/benchmarks/optimizers.json"
+SYSTEMS = ("lih", "h10", "lih-cell")
+OPTIMIZERS = {
+    "kfac": {"name": "kfac", "learning_rate": 0.05, "norm_constraint": 3e-3},
+    "spring": {"name": "spring", "learning_rate": 0.02, "norm_constraint": 1e-2, "momentum": 0.95},
+}
+SAVE, WARM, WINDOW = 50, 3, 50
+"""Steps between saved states, steps whose time is not counted, steps averaged in a table."""
+
+
+def main() -> None:
+    """Runs what is missing, or draws what there is."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("what", choices=("run", "table", "figure"))
+    options.add_argument("image", nargs="?", type=Path)
+    options.add_argument("--systems", nargs="+", default=SYSTEMS)
+    options.add_argument("--optimizers", nargs="+", default=list(OPTIMIZERS), choices=OPTIMIZERS)
+    options.add_argument("--steps", type=int, default=400)
+    options.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE")
+    chosen = options.parse_args()
+    if chosen.what == "figure":
+        return figure(chosen.image)
+    for name in chosen.systems if chosen.what == "run" else ():
+        for optimizer in chosen.optimizers:
+            if (name, optimizer) not in found():
+                keep(run(name, optimizer, chosen))
+    return table()
+
+
+def found() -> dict[tuple[str, str], dict[str, Any]]:
+    """Returns the finished runs by system and optimizer."""
+    rows = json.loads(FILE.read_text())["rows"] if FILE.exists() else []
+    return {(row["system"], row["optimizer"]): row for row in rows}
+
+
+def keep(row: dict[str, Any]) -> None:
+    """Adds a finished run to the file."""
+    from iteration import commit, machine, versions
+
+    facts = {"schema": 1, "machine": machine(), "versions": versions(), "commit": commit()}
+    FILE.write_text(json.dumps(facts | {"rows": [*found().values(), row]}))
+
+
+def run(name: str, optimizer: str, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Returns one curve: energies, variances and seconds of all steps."""
+    import jax
+    import numpy as np
+    from iteration import planned
+
+    from engine.io.checkpoint import canonical, flatten, unflatten
+    from engine.stage import job as jobs
+    from engine.stage.pretrain import pretrain
+    from engine.stage.vmc import make_iteration
+
+    sets = ["sampler.walkers=256", *chosen.set]
+    facts = {"system": name, "walkers": 256, "method": "ferminet", "set": sets}
+    plan, files = planned(facts)
+    folder = FILE.parent / name
+    start = folder / "pretrained.h5"
+    if not start.exists():
+        pretrain(
+            plan.sections("pretrain", name, "bench", 0),
+            **files,
+            checkpoint=start,
+            trace=folder / "pretrain_trace.h5",
+            state_dir=folder / "pretrain-state",
+        )
+    sections = plan.sections("vmc", name, "bench", 0)
+    sections["optimizer"] |= OPTIMIZERS[optimizer]
+    job = jobs.load("vmc", sections, **files, start=start)
+    restored = jobs.restored(job, jobs.read_start(start), start)
+    advance, state, prepare = make_iteration(job, *restored, chosen.steps)
+    saved = folder / f"{optimizer}.npz"
+    curve: dict[str, list[float]] = {"energy_ha": [], "variance_ha2": [], "seconds": []}
+    if saved.exists():
+        data = dict(np.load(saved))
+        curve = {column: list(data.pop(f"curve/{column}")) for column in curve}
+        state = unflatten(state, data)
+    else:
+        state = canonical(prepare(state))
+    first = len(curve["seconds"])
+    for step in range(first, chosen.steps):
+        begun = time.process_time()
+        state, row = jax.block_until_ready(advance(state, step))
+        spent = time.process_time() - begun
+        curve["seconds"].append(spent if step >= first + WARM else np.nan)
+        for column in ("energy_ha", "variance_ha2"):
+            curve[column].append(float(row[column]))
+        if (step + 1) % SAVE == 0:
+            np.savez(saved, **flatten(state), **{f"curve/{k}": v for k, v in curve.items()})
+    curve["seconds"] = list(np.where(np.isnan(s := curve["seconds"]), np.nanmedian(s), s))
+    return {"system": name, "optimizer": optimizer, "mean_field_ha": job.mean_field_ha, **curve}
+
+
+def table() -> None:
+    """Prints energy and variance over windows of steps, with the seconds spent until there."""
+    import numpy as np
+
+    for (name, optimizer), row in found().items():
+        energy, variance, seconds = (
+            np.array(row[k]) for k in ("energy_ha", "variance_ha2", "seconds")
+        )
+        for last in range(2 * WINDOW, len(energy) + 1, 2 * WINDOW):
+            part = slice(last - WINDOW, last)
+            print(
+                f"{name:9} {optimizer:7} step {last:5d} {seconds[:last].sum():7.1f} s: energy "
+                f"{energy[part].mean():.5f} variance {np.median(variance[part]):.4f} "
+                f"({np.median(seconds):.3f} s per step)"
+            )
+
+
+def figure(image: Path) -> None:
+    """Draws the variance of every system against iterations (above) and seconds (below)."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    rows = found()
+    names = list(dict.fromkeys(name for name, _ in rows))
+    picture, axes = plt.subplots(
+        2, len(names), figsize=(3.4 * len(names), 5), sharey="col", squeeze=False
+    )
+    for (name, optimizer), row in rows.items():
+        smooth = np.convolve(np.log(row["variance_ha2"]), np.full(20, 1 / 20), mode="valid")
+        steps = np.arange(19, len(row["variance_ha2"]))
+        for axis, x in zip(
+            axes[:, names.index(name)], (steps, np.cumsum(row["seconds"])[steps]), strict=True
+        ):
+            axis.semilogy(x, np.exp(smooth), label=optimizer)
+    for column, name in enumerate(names):
+        axes[0, column].set(title=name, xlabel="iterations")
+        axes[1, column].set(xlabel="processor seconds")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("variance (Ha$^2$)")
+    axes[0, 0].legend()
+    picture.tight_layout()
+    picture.savefig(image, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
