@@ -33,6 +33,8 @@ from engine.stage.learned_model import read_any
 from engine.system.geometry import Geometry
 from engine.system.supercell import expand
 
+pytestmark = pytest.mark.slow  # periodic mean fields of fourteen geometries: minutes
+
 CHAIN = Geometry(
     ("H", "H"), np.array([[0.1, 7.0, 7.0], [1.8, 7.1, 6.9]]), np.diag([3.6, 40.0, 40.0])
 )
