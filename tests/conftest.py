@@ -7,6 +7,9 @@ import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # as in a rule; two processes of as many threads as cores wait for one another in PySCF
+os.environ.setdefault(
     "NPROC", "1"
 )  # as in a rule; XLA's CPU threads can block one another in LAPACK
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
