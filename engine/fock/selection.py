@@ -27,9 +27,10 @@ SLOTS = 64
 """Lists have a multiple of so many slots: each length is a program of its own."""
 SMALL = 1024
 """Slots in which a larger core begins to grow; eight times as many follow."""
-
 NEAR = 32
 """Excitations of lowest diagonal element that are looked at for the first determinant."""
+GAIN = 2.5e-3
+"""Energy an excitation has to gain to be preferred as the first determinant, hartree."""
 
 
 class Selected(NamedTuple):
@@ -123,15 +124,19 @@ def make_selection(
         return drawn(found, score, wanted, options.drawn, jax.random.fold_in(root, step))
 
     def level(H: FockHamiltonian, x: Array) -> tuple[Array, Candidates]:
-        """Returns the energy of one determinant to second order, and what it couples to."""
+        """Returns the energy of one determinant lowered by those above it, and all it couples to.
+
+        Each lowers it as in a system of two levels, to second order where they are far apart. What
+        lies below it lowers itself, and is a better determinant to start from.
+        """
         found = candidates(H, x[None], jnp.ones(1, H.one_body.dtype))
         energy = diagonal(space, H, x)
-        gaps = jnp.minimum(energy - found.diagonal, -GUARD)
-        lowered = jnp.where(valid(found.words), jnp.abs(found.residual) ** 2 / gaps, 0.0)
-        return energy + lowered.sum(), found
+        gap = found.diagonal - energy
+        lowered = (gap - jnp.sqrt(gap**2 + 4 * jnp.abs(found.residual) ** 2)) / 2
+        return energy + jnp.where(valid(found.words) & (gap > 0), lowered, 0.0).sum(), found
 
     def lowest(H: FockHamiltonian) -> Array:
-        """Returns (1 or 2, 2, w) where no excitation lowers the energy to second order.
+        """Returns (1 or 2, 2, w) where no excitation lowers that energy.
 
         In orbitals of a mean field that is its determinant; in localised ones one without ions, of
         alternating spins, and its mirror image under exchange of the spins.
@@ -142,8 +147,8 @@ def make_selection(
             below = jnp.where(valid(found.words), found.diagonal, jnp.inf)
             near = found.words[jnp.argsort(below)[:NEAR]]
             levels = [(*level(H, x), x) for x in near[valid(near)]]
-            best = min(levels, key=lambda found: float(found[0]), default=None)
-            if best is None or not best[0] < energy - GUARD**2:
+            best = min(levels, key=lambda near: float(near[0]), default=None)
+            if best is None or not best[0] < energy - GAIN:
                 break
             energy, found, here = best
         flipped = here[::-1]

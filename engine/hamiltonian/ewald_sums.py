@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import erfc
 
-from engine.system.images import distance_to_cell, octave, rounded
+from engine.system.images import distance_to_cell, nearest_power, rounded
 
 _ERFC_COST = 30.0
 """Cost of one real-space term over one multiply-add of a structure factor (measured, CPU)."""
@@ -96,7 +96,7 @@ def reduced_basis(lattice: np.ndarray) -> np.ndarray:
             trial = np.array(s) @ basis
             if length(trial) < length(basis[j]) * (1 - 1e-6):  # noise must not decide
                 basis[j], shortened = trial, True
-    order = octave(length(basis), length(basis).min())
+    order = nearest_power(length(basis), length(basis).min())
     return basis[np.argsort(order, kind="stable")]
 
 

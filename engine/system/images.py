@@ -17,10 +17,10 @@ STEP = 0.2
 def rounded(lattice: np.ndarray, unit: float) -> np.ndarray:
     """Returns rows along those of `lattice` (3, 3) whose lengths are unit * exp(STEP * integer)."""
     length = np.linalg.norm(lattice, axis=1, keepdims=True)
-    return lattice / length * unit * np.exp(STEP * octave(length, unit))
+    return lattice / length * unit * np.exp(STEP * nearest_power(length, unit))
 
 
-def octave(length: np.ndarray, unit: float) -> np.ndarray:
+def nearest_power(length: np.ndarray, unit: float) -> np.ndarray:
     """Returns the integers whose powers of exp(STEP) are nearest to lengths over a unit."""
     return np.round(np.log(length / unit) / STEP)
 

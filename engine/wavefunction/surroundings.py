@@ -14,7 +14,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -23,7 +22,7 @@ from engine.system.system import System
 from engine.types import Reference
 from engine.wavefunction import atomic, features
 from engine.wavefunction.atomic import Element, Exponentials, Place
-from engine.wavefunction.ferminet import PairStream
+from engine.wavefunction.ferminet import FermiNet
 from engine.wavefunction.layers import Dense, residual, species_means
 
 PAIR_RANGE = 3.0
@@ -64,35 +63,19 @@ class Frame(NamedTuple):
     twisted: bool
 
 
-class Surroundings(nn.Module):
-    """Features of particles among particles.
-
-    Attributes:
-        layers: Number of layers.
-        width: Features per particle.
-        pair_width: Features per pair of particles, or of a particle and a nucleus.
-        smooth_pairs: Whether pair features leave the cusp to a Jastrow factor.
-        dtype: Of the parameters.
-    """
-
-    layers: int
-    width: int
-    pair_width: int
-    smooth_pairs: bool
-    dtype: jnp.dtype
+class Surroundings(FermiNet):
+    """Features of particles among particles: layers of FermiNet over sums that decay."""
 
     def setup(self):
-        self.stream = PairStream(self.layers, self.pair_width, self.smooth_pairs, self.dtype)
+        super().setup()
         self.first = Dense(self.width, self.dtype)
-        self.one = [Dense(self.width, self.dtype) for _ in range(self.layers)]
-        self.mean = [Dense(self.width, self.dtype, bias=False) for _ in range(self.layers)]
 
     def pairs(self, displacement: Array, itself: Array, system: System) -> Array:
         """Returns the (..., F) features of pairs for all layers, side by side; far ones vanish."""
         _, squared = features.separation(displacement, system.cell)
         reach = jnp.asarray(PAIR_RANGE * system.spacing, displacement.dtype)
         near = jnp.exp(-0.5 * squared / (reach * reach))
-        return jnp.concatenate(self.stream(displacement, itself, system), -1) * near[..., None]
+        return super().pairs(displacement, itself, system) * near[..., None]
 
     def __call__(self, walker: Array, near: Array | None, system: System) -> Seen:
         """Maps a walker (n, 3) and the means of pair features (n, S, F) to what the head reads."""
@@ -107,10 +90,7 @@ class Surroundings(nn.Module):
             return h
         sums = near * jnp.asarray(system.counts, near.dtype)[:, None]
         means = species_means(system, h.dtype)
-        first = near.shape[-1] - (self.layers - 1) * self.pair_width
-        ends = [first + k * self.pair_width for k in range(self.layers - 1)]
-        parts = jnp.split(sums, ends, axis=-1)
-        for one, mean, read in zip(self.one, self.mean, parts, strict=True):
+        for one, mean, read in zip(self.one, self.mean, self._layers(sums), strict=True):
             local = one(jnp.concatenate([h, _own_first(read, system)], axis=-1))
             everywhere = spread(mean(_ordered(means @ h, system)), system)
             h = residual(h, jnp.tanh(local + everywhere))
