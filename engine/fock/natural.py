@@ -7,7 +7,8 @@ the residual, SPRING moves along
 
 and MinSR is mu = 0. The Gram matrix J J^T follows from inputs and slopes of layers (`gram`), and
 J^T y is one backward pass. With `krylov` vectors b is the way from the lowest state of the Krylov
-space of psi instead of the residual, and the rate the share of that way to go. With `batch` only so
+space of psi instead of the residual, and the rate the share of that way to go. Of determinants that
+symmetry makes equal one row stands for all, times the root of their number. With `batch` only so
 many rows, drawn anew at every step, enter the least-squares problem (Kaczmarz iteration).
 
 Source: A. Chen and M. Heyl, Nat. Phys. 20, 1476 (2024); G. Goldshlager, N. Abrahamsen and
@@ -27,6 +28,7 @@ from jax.flatten_util import ravel_pytree
 
 from engine.config.fock import FockOptimizerConfig
 from engine.fock.backflow import Backflow
+from engine.fock.determinants import NONE
 from engine.fock.functional import krylov_step, make_amplitudes, residual
 from engine.fock.gram import centring, gram_matrix, stack, unstack
 from engine.fock.subspace import Subspace
@@ -125,7 +127,8 @@ def _spring(
     amplitudes = make_amplitudes(model.wavefunction, is_complex=is_complex)
     measure = jax.jit(_measured(amplitudes, options))
     direction = jax.jit(_direction(model, options, is_complex), static_argnames="whole")
-    draw = jax.jit(_draw(model, options))
+    orbits = jax.jit(_orbits(model))
+    draw = jax.jit(_draw, static_argnames=("size", "whole"))
 
     def init(params):
         return jnp.zeros_like(ravel_pytree(params)[0]), jnp.zeros((), jnp.int64)
@@ -144,9 +147,11 @@ def _spring(
         decayed = ravel_pytree(params)[1](options.momentum * state[0])
         found, moved, info = measure(params, subspace, reference, decayed)
         rows = (subspace.words[: len(moved)], found.amplitudes, found.vector, moved)
-        whole = options.batch is None or options.batch >= len(moved)
-        if not whole:
-            rows = draw(*rows, jax.random.fold_in(key, state[1]))
+        times, count = orbits(rows[0], subspace.filled[: len(moved)])
+        size, whole = _size(len(moved), int(count), options.batch)
+        if size < len(moved):
+            chance = jax.random.fold_in(key, state[1])
+            rows = draw(*rows, times, chance, size=size, whole=whole)
         params, state, more = move(params, state, direction(params, reference, *rows, whole=whole))
         return params, state, info | more
 
@@ -172,21 +177,50 @@ def _direction(model: Backflow, options: FockOptimizerConfig, is_complex: bool):
     return direction
 
 
-def _draw(model: Backflow, options: FockOptimizerConfig):
-    """Builds (words, amplitudes, vector, J phi', key) -> the same of `batch` rows.
+def _orbits(model: Backflow):
+    """Builds (words (R, 2, w), filled (R,)) -> (times (R,), count).
 
-    Without replacement, with probabilities that follow |psi|; one row of every orbit of the
-    symmetries.
+    `times` is how many of the rows symmetry makes equal to one, at the first of them, and zero at
+    the others and in empty slots; `count` is how many are not zero.
     """
 
-    def draw(words, amplitudes, vector, moved, key):
-        weight = jnp.log(jnp.abs(amplitudes))
-        if model.representative:
-            own = jax.vmap(model.representative)(words).words
-            own = jnp.all(own == words, axis=(-1, -2))
-            weight = jnp.where(own, weight, -jnp.inf)
-        score = weight + jax.random.gumbel(key, weight.shape, weight.dtype)
-        _, rows = jax.lax.top_k(score, options.batch)
-        return words[rows], amplitudes[rows], vector[rows], moved[rows]
+    def orbits(words, filled):
+        if not model.representative:
+            return filled, jnp.asarray(len(words))  # empty slots have amplitude zero
+        own = jax.vmap(model.representative)(words).words
+        own = jnp.where(filled[:, None, None] > 0, own, jnp.uint64(NONE)).reshape(len(words), -1)
+        order = jnp.lexsort(tuple(own.T))
+        own = own[order]
+        fresh = jnp.any(own[1:] != own[:-1], axis=1)
+        orbit = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(fresh, dtype=jnp.int32)])
+        total = jax.ops.segment_sum(filled[order], orbit, len(words), indices_are_sorted=True)
+        first = jax.ops.segment_min(order, orbit, len(words), indices_are_sorted=True)
+        times = jnp.zeros_like(filled).at[first].set(total, mode="drop") * filled
+        return times, jnp.sum(times > 0)
 
-    return draw
+    return orbits
+
+
+def _size(rows: int, count: int, batch: int | None) -> tuple[int, bool]:
+    """Returns how many rows enter the least-squares problem, and whether those are all.
+
+    Rounded up to eighths of the rows: each size is a program of its own.
+    """
+    if batch is not None and batch < count:
+        return batch, False
+    eighth = -(-rows // 8)
+    return min(-(-count // eighth) * eighth, rows), True
+
+
+def _draw(words, amplitudes, vector, moved, times, key, *, size: int, whole: bool):
+    """Returns words, amplitudes, vector and J phi' of `size` rows, one of every orbit.
+
+    Without replacement, with probabilities that follow |psi|; rows times the root of `times`.
+    """
+    score = jnp.zeros_like(times)
+    if not whole:
+        score = jnp.log(jnp.abs(amplitudes)) + jax.random.gumbel(key, times.shape, times.dtype)
+    score = jnp.where(times > 0, score, -jnp.inf)
+    _, rows = jax.lax.top_k(score, size)
+    root = jnp.sqrt(times[rows])
+    return words[rows], root * amplitudes[rows], root * vector[rows], root * moved[rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -49,3 +50,30 @@ def steps_needed(columns: Columns, step: int, min_steps: int, target_ha: float) 
     """Returns how many steps sampling will take, from the error of those so far."""
     error = estimate(columns["streams_ha"]).error
     return max(min_steps, round(step * (error / target_ha) ** 2))
+
+
+def sampled_energy(columns: Columns, walkers: int, target_ha: float) -> dict[str, Any]:
+    """Returns the scalars of a sampled energy, as result files have them.
+
+    Args:
+        columns: Numbers of every step; energies in hartree per simulation cell.
+        walkers: Walkers of a step.
+        target_ha: The error that was asked for.
+    """
+    energy, kinetic = estimate(columns["streams_ha"]), estimate(columns["kinetic_ha"])
+    steps = len(columns["energy_ha"])
+    return {
+        "energy_ha": energy.mean,
+        "error_ha": energy.error,
+        "error_blocking_ha": energy.error_blocking,
+        "tau_steps": energy.tau,
+        "variance_ha2": float(columns["variance_ha2"].mean()),
+        "imag_ha": float(columns["imag_ha"].mean()),
+        "kinetic_ha": kinetic.mean,
+        "kinetic_error_ha": kinetic.error,
+        "acceptance": float(columns["acceptance"].mean()),
+        "steps": steps,
+        "walkers": walkers,
+        "samples": steps * walkers,
+        "converged": bool(energy.error <= target_ha),
+    }

@@ -16,12 +16,12 @@ import numpy as np
 from engine import __version__, devices, keys
 from engine.config import EvaluateConfig, VmcConfig, parse
 from engine.estimator import make_estimators
-from engine.estimator.statistics import estimate, stream_count
+from engine.estimator.statistics import stream_count
 from engine.io import hdf5, observables
 from engine.io.trace import write_trace
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
-from engine.stage.convergence import measured, steps_needed
+from engine.stage.convergence import measured, sampled_energy, steps_needed
 from engine.stage.job import Job, load, read_start, restored, run_facts
 from engine.stage.programs import make_measure
 from engine.types import Estimator
@@ -161,8 +161,6 @@ def observed(
 
 def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dict[str, Any]:
     """Returns the scalars of the result file; energies in hartree per simulation cell."""
-    energy = estimate(columns["streams_ha"])
-    kinetic = estimate(columns["kinetic_ha"])
     seconds = float(columns["seconds"].sum())
     parts = {
         name: float(values.mean())
@@ -170,21 +168,9 @@ def summarise(job: Job, columns: dict[str, np.ndarray], target_ha: float) -> dic
         if name.startswith("potential")
     }
     return {
-        "energy_ha": energy.mean,
-        "error_ha": energy.error,
-        "error_blocking_ha": energy.error_blocking,
-        "tau_steps": energy.tau,
-        "variance_ha2": float(columns["variance_ha2"].mean()),
-        "imag_ha": float(columns["imag_ha"].mean()),
-        "kinetic_ha": kinetic.mean,
-        "kinetic_error_ha": kinetic.error,
+        **sampled_energy(columns, job.walkers, target_ha),
         "potential_ha": sum(parts.values()),
         **parts,
-        "acceptance": float(columns["acceptance"].mean()),
-        "steps": len(columns["energy_ha"]),
-        "walkers": job.walkers,
-        "samples": len(columns["energy_ha"]) * job.walkers,
-        "converged": bool(energy.error <= target_ha),
         "target_error_ha": target_ha,
         "mean_field_ha": job.mean_field_ha,
         "mean_field_zone_ha": job.mean_field_zone_ha,

@@ -11,12 +11,12 @@ import numpy as np
 from engine import keys
 from engine.config import parse
 from engine.config.fock import FockEvaluateConfig, FockSamplerConfig
-from engine.estimator.statistics import estimate, stream_count
+from engine.estimator.statistics import stream_count
 from engine.fock.markov import FockWalkers, make_chain, make_fock_local_energy
 from engine.fock.selection import Selected
 from engine.stage import loop
 from engine.stage.checks import check_finite
-from engine.stage.convergence import measured, steps_needed
+from engine.stage.convergence import measured, sampled_energy, steps_needed
 from engine.stage.fock_job import FockJob
 
 
@@ -78,21 +78,5 @@ def _chain(job: FockJob, params: Any, selected: Selected, sampler: FockSamplerCo
 
 def summarise(job: FockJob, columns: dict[str, np.ndarray], target_ha: float) -> dict[str, Any]:
     """Returns the scalars of a sampled energy, hartree per simulation cell."""
-    energy, kinetic = estimate(columns["streams_ha"]), estimate(columns["kinetic_ha"])
-    steps, walkers = len(columns["energy_ha"]), job.sections["sampler"]["walkers"]
-    return {
-        "energy_ha": energy.mean,
-        "error_ha": energy.error,
-        "error_blocking_ha": energy.error_blocking,
-        "tau_steps": energy.tau,
-        "variance_ha2": float(columns["variance_ha2"].mean()),
-        "imag_ha": float(columns["imag_ha"].mean()),
-        "kinetic_ha": kinetic.mean,
-        "kinetic_error_ha": kinetic.error,
-        "potential_ha": energy.mean - kinetic.mean,
-        "acceptance": float(columns["acceptance"].mean()),
-        "steps": steps,
-        "walkers": walkers,
-        "samples": steps * walkers,
-        "converged": bool(energy.error <= target_ha),
-    }
+    found = sampled_energy(columns, job.sections["sampler"]["walkers"], target_ha)
+    return found | {"potential_ha": found["energy_ha"] - found["kinetic_ha"]}

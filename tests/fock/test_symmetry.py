@@ -4,11 +4,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
-from engine.config.fock import FockAnsatzConfig
+from engine.config.fock import FockAnsatzConfig, FockOptimizerConfig
 from engine.errors import ConfigError
+from engine.fock import natural, slater_condon
 from engine.fock.backflow import make_backflow, reference_orbitals
-from engine.fock.determinants import FockSpace, enumerate_all, unpack
+from engine.fock.determinants import NONE, FockSpace, enumerate_all, unpack
+from engine.fock.gram import gram_matrix
+from engine.fock.natural import make_fock_optimizer
+from engine.fock.subspace import make_subspace
 from engine.fock.symmetry import translations_of
 from engine.io.integrals import read_integrals, write_integrals
 from engine.mean_field.translations import cell_translations
@@ -108,3 +113,38 @@ def test_a_mean_field_of_lower_symmetry_is_refused():
     mixed = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 3)))[0]
     with pytest.raises(ConfigError, match="same in all cells"):
         translations_of(dataclasses.replace(integrals, up=mixed))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_row_of_every_orbit_gives_the_step_of_all(name, monkeypatch):
+    """Two steps of SPRING, with momentum; orbits have up to six rows."""
+    integrals = hydrogen(2, 1.8, **RING, **CASES[name])
+    space, H = FockSpace(6, 3, 3), slater_condon.hamiltonian(integrals)
+    number = {"is_complex": integrals.is_complex, "dtype": jnp.float64}
+    ansatz = FockAnsatzConfig(width=8, scale=0.5, spin_flip=True)
+    model = make_backflow(ansatz, space, **number, translations=translations_of(integrals))
+    reference = jnp.asarray(reference_orbitals(integrals))
+    every = enumerate_all(space)
+    empty = jnp.full((10, *every.shape[1:]), NONE, jnp.uint64)
+    subspace = make_subspace(space)(H, jnp.concatenate([every, empty]), every[:0])
+    start = model.wavefunction.init(jax.random.key(3), space, reference)
+    rows = []
+
+    def recorded(model, params, words, *others):
+        rows.append(len(words))
+        return gram_matrix(model, params, words, *others)
+
+    def after(model):
+        options = FockOptimizerConfig(krylov=4, learning_rate=0.5, norm_constraint=1.0)
+        optimizer = make_fock_optimizer(model, options, is_complex=integrals.is_complex)
+        params, state = start, optimizer.init(start)
+        for _ in range(2):
+            params, state, _ = optimizer.step(params, state, subspace, reference)
+        return ravel_pytree(params)[0]
+
+    monkeypatch.setattr(natural, "gram_matrix", recorded)
+    of_orbits, of_all = after(model), after(model._replace(representative=None))
+    assert rows == [104, 410]  # in eighths; orbits have up to six of the 400 determinants
+    moved = of_all - ravel_pytree(start)[0]
+    assert jnp.linalg.norm(moved) > 0.1
+    assert jnp.linalg.norm(of_orbits - of_all) < 1e-8 * jnp.linalg.norm(moved)
