@@ -107,8 +107,8 @@ class FockOptimizerConfig:
         "bound on the squared length of a step of spring", default=0.1, above=0
     )
     batch: int | None = key(
-        "determinants in the least-squares problem of a step of spring, drawn anew each time; all "
-        "when left out",
+        "determinants in the least-squares problem of a step of spring, one of those that symmetry "
+        "makes equal, drawn anew each time; all when left out",
         default=None,
         at_least=1,
     )
