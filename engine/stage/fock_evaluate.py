@@ -58,7 +58,7 @@ def fock_evaluate(
         **(
             summarise(job, columns, target_ha)
             if sampled
-            else _exact(options.estimator, named, line)
+            else _exact(options.estimator, named, line, target_ha)
         ),
         **_names(named),
         "extrapolated_ha": line,
@@ -108,8 +108,13 @@ def _core(job: FockJob, params: Any, core: Any) -> CoreEnergies:
     )
 
 
-def _exact(estimator: str, named: CoreEnergies, line: float | None) -> dict[str, Any]:
-    """Returns the columns of an energy without statistical error."""
+def _exact(
+    estimator: str, named: CoreEnergies, line: float | None, target_ha: float
+) -> dict[str, Any]:
+    """Returns the columns of an energy without statistical error.
+
+    The error of an extrapolated one is its distance from the second-order energy of the whole core.
+    """
     energy = {
         "projected": named.projected,
         "projected-pt2": named.projected + named.pt2,
@@ -123,9 +128,10 @@ def _exact(estimator: str, named: CoreEnergies, line: float | None) -> dict[str,
             expected="determinants outside the core that lie above its energy",
             remedy="train longer, enlarge selection.core, or set estimator: projected",
         )
+    error = 0.0 if line is None else abs(line - named.projected - named.pt2)
     return {
         "energy_ha": energy,
-        "error_ha": 0.0,
+        "error_ha": error,
         "error_blocking_ha": 0.0,
         "tau_steps": 0.0,
         "variance_ha2": named.variance,
@@ -137,7 +143,7 @@ def _exact(estimator: str, named: CoreEnergies, line: float | None) -> dict[str,
         "steps": 0,
         "walkers": 0,
         "samples": named.connected,
-        "converged": True,
+        "converged": error <= target_ha,
     }
 
 
@@ -186,6 +192,7 @@ def _report(job: FockJob, facts: dict[str, Any], named: CoreEnergies) -> None:
         )
     if not facts["converged"]:
         log.warning(
-            "%s: error %.2g Ha, %.2g Ha asked for: raise evaluate.max_steps",
+            "%s: error %.2g Ha, %.2g Ha asked for: raise %s",
             *(job.name, facts["error_ha"], facts["target_error_ha"]),
+            "evaluate.max_steps" if facts["steps"] else "selection.core",
         )

@@ -142,6 +142,15 @@ def test_energies_by_name_and_the_row_of_the_table(inputs, trained):
 
 
 @slow
+def test_the_error_of_an_extrapolated_energy_is_what_the_line_adds(inputs, trained):
+    facts = measure(inputs, trained, sections(METHOD | {"evaluate": {"estimator": "extrapolated"}}))
+    added = abs(facts["extrapolated_ha"] - facts["projected_pt2_ha"])
+    assert facts["energy_ha"] == facts["extrapolated_ha"]
+    assert facts["error_ha"] == pytest.approx(added) and added > 0
+    assert facts["converged"] == (added <= facts["target_error_ha"])
+
+
+@slow
 def test_sampling_agrees_with_the_exact_energy_of_the_network(inputs, trained):
     """With the whole space as core the projected energy is what sampling estimates."""
     method = METHOD | {
