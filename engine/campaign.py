@@ -17,7 +17,7 @@ from engine.config.contrast import resolve
 from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.joint import Group, check_group, read_groups
-from engine.library import Material, find, merge, names, read_material
+from engine.library import NAME, Material, find, merge, names, read_material
 from engine.system.twists import Twist
 
 
@@ -77,6 +77,12 @@ class Campaign:
             for method in methods:
                 matching.check_run(self, material, method)
         self.families()
+        for contrast in self.contrast_sections():
+            where = f"{self.path}, key 'contrasts', contrast '{contrast['name']}'"
+            for term in contrast["terms"]:
+                if term["periodic"]:
+                    run = term["material"], term["method"]
+                    matching.check_corrections(self, *run, contrast["corrections"], where)
         for name in self.learned_names():
             self.learned(name)
         for group in self.groups.values():
@@ -284,6 +290,12 @@ def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign
         _contrast(str(name), section, runs, f"{path}, key 'contrasts', contrast '{name}'")
         for name, section in content.contrasts.items()
     )
+    for name in (name for name in content.families if not NAME.fullmatch(str(name))):
+        raise ConfigError(
+            f"bad name '{name}'",
+            where=f"{path}, key 'families'",
+            expected="small letters, digits and hyphens",
+        )
     families = {
         str(name): config.parse(
             config.FamilyConfig, section, where=f"{path}, key 'families', family '{name}'"

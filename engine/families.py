@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
+from engine import matching
 from engine.config.family import FamilyConfig, resolve_family
 from engine.errors import ConfigError
 
@@ -34,11 +36,62 @@ def resolve(campaign: Any, name: str, family: FamilyConfig) -> dict[str, Any]:
         if any(space in (None, campaign.space(material, method)) for method in methods)
     }
     found = resolve_family(name, family, structures, where)
+    if family.analysis in ("size", "equation-of-state"):
+        _check_one_substance(campaign, family, where)
+    if family.analysis == "size":
+        _check_sizes(campaign, family, where)
     if family.analysis == "equation-of-state":
         _add_volumes(campaign, found["points"], where)
     if family.analysis == "phases":
         _add_methods(campaign, found["points"], where)
     return found
+
+
+def _check_one_substance(campaign: Any, family: FamilyConfig, where: str) -> None:
+    """Refuses materials that a fit cannot put on one curve, and columns that will be missing."""
+    kinds = {m: _kind(campaign.material(m)) for m in family.materials}
+    first = family.materials[0]
+    for material, kind in kinds.items():
+        if kind != kinds[first]:
+            raise ConfigError(
+                f"'{material}' is {kind}, '{first}' {kinds[first]}",
+                where=f"{where}, key 'materials'",
+                expected="materials of one substance",
+            )
+    common = [
+        method
+        for method in campaign.runs[first]
+        if all(method in campaign.runs[material] for material in family.materials)
+    ]
+    if not common:
+        raise ConfigError(
+            "no method runs for all materials",
+            where=f"{where}, key 'materials'",
+            expected="a common method in the campaign's runs",
+        )
+    for method in common:
+        for material in family.materials:
+            matching.check_corrections(campaign, material, method, family.corrections, where)
+
+
+def _kind(facts: Any) -> str:
+    """Returns what a material is made of, per smallest unit."""
+    counts = {s: facts.symbols.count(s) for s in sorted(set(facts.symbols))}
+    unit = math.gcd(*counts.values()) if counts else 1
+    formula = "".join(f"{s}{n // unit if n > unit else ''}" for s, n in counts.items())
+    return f"{'a crystal' if facts.periodic else 'a molecule'} of {formula or 'electrons'}"
+
+
+def _check_sizes(campaign: Any, family: FamilyConfig, where: str) -> None:
+    """Refuses fewer sizes than the extrapolation has parameters."""
+    materials = [campaign.material(m) for m in family.materials]
+    sizes = {m.n_cells * m.n_atoms or m.electrons for m in materials}
+    if len(sizes) < family.fewest:
+        raise ConfigError(
+            f"the cells have {', '.join(map(str, sorted(sizes)))} particles",
+            where=f"{where}, key 'materials'",
+            expected=f"{family.fewest} different numbers at least, for {len(family.powers)} powers",
+        )
 
 
 def _add_volumes(campaign: Any, points: list[dict[str, Any]], where: str) -> None:

@@ -45,6 +45,10 @@ RESERVED = frozenset(
         "pretrain",
         "vmc",
         "evaluate",
+        "localised",
+        "sizes",
+        "phases",
+        "contrasts",
     }
 )
 """Names a material may not have: they are rules, targets or folders of the workflow."""
@@ -164,6 +168,13 @@ def read_material(path: Path) -> Material:
     content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
     primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
     content.check_mean_field(str(path), nuclei=bool(primitive.symbols))
+    if content.literature and content.literature.unit == "ha_per_atom" and not primitive.symbols:
+        raise ConfigError(
+            "a literature value per atom of a material without atoms",
+            where=f"{path}, key 'literature', key 'unit'",
+            expected="ha_per_cell or ha_per_electron",
+            remedy="convert the value",
+        )
     twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
     if len(twists) > MAX_TWISTS:
         raise ConfigError(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine import models
 from engine.config.learned import LOCALISED
+from engine.config.method import check_sites
 from engine.errors import ConfigError
+from engine.sections import with_sites
 from engine.system.orbital_space import check_kind
 from engine.system.orbital_space import check_size as check_space
 
@@ -29,14 +33,52 @@ def check_run(campaign, material: str, method: str) -> None:
         return _check_orbitals(campaign, material, method)
     _check_all_electron(campaign, material, method)
     positrons = facts.config.positrons
+    where = f"{campaign.path}, material '{material}', method '{method}'"
     options.evaluate.check_material(
         facts.periodic,
         positrons,
-        f"{campaign.path}, material '{material}', method '{method}', key 'observables'",
+        f"{where}, key 'observables'",
         nuclei=bool(facts.symbols),
         lone_pair=(facts.electrons, positrons, len(facts.symbols)) == (1, 1, 0),
     )
+    if "order-parameter" in options.evaluate.observables:
+        check_sites(with_sites(options.evaluate, facts).sites, facts.electrons, where)
     return None
+
+
+def check_corrections(
+    campaign, material: str, method: str, corrections: Sequence[str], where: str
+) -> None:
+    """Refuses finite-size columns that the table will not have for a run.
+
+    Args:
+        campaign: An `engine.campaign.Campaign`.
+        material: Of the run.
+        method: Of the run.
+        corrections: Names of columns.
+        where: File and key, for error messages.
+
+    Raises:
+        ConfigError: No electron gas, or no structure factor.
+    """
+    options = campaign.method(material, method)
+    measured = options.space == "real" and "structure-factor" in options.evaluate.observables
+    gas = campaign.material(material).config.is_electron_gas
+    for name in corrections:
+        if name in ("twist", "kinetic") and not gas:
+            raise ConfigError(
+                f"'{material}' has no {name} correction",
+                where=f"{where}, key 'corrections'",
+                expected="an electron gas",
+                remedy=f"delete {name} (docs/conventions.md, Finite-size effects)",
+            )
+        if name in ("potential", "kinetic") and not measured:
+            raise ConfigError(
+                f"{material}/{method} has no {name} correction",
+                where=f"{where}, key 'corrections'",
+                expected="a method in real space whose evaluate.observables name structure-factor",
+                remedy=f"add the observable to methods/{method}.yaml, or delete {name}",
+            )
 
 
 def check_size(campaign, material: str, n_basis: int) -> None:

@@ -110,7 +110,10 @@ def _of_method(campaign, stage: str, facts: Material, method: str, twist: int) -
     names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
     content |= {name: getattr(options, name) for name in names_}
     if stage == "evaluate" and options.space == "real":
-        content["evaluate"] = _with_sites(options.evaluate, facts)
+        content["evaluate"] = with_sites(options.evaluate, facts)
+        runaway = options.vmc.runaway_ha_per_particle
+        if runaway != config.VmcConfig.runaway_ha_per_particle:
+            content["runaway_ha_per_particle"] = runaway
     if stage == "vmc" and options.space == "real":
         content["vmc"] = options.vmc.of_twist(twist)
         if group:
@@ -153,7 +156,7 @@ def _localised(facts: Material) -> dict[str, Any]:
     return {"mean_field": section, "sites": facts.config.structure.sites}
 
 
-def _with_sites(options: config.EvaluateConfig, facts: Material) -> config.EvaluateConfig:
+def with_sites(options: config.EvaluateConfig, facts: Material) -> config.EvaluateConfig:
     """Returns the section with the crystal of the material, where the method names none."""
     sites = getattr(facts.config.structure, "sites", None)
     if sites is None or options.sites != config.EvaluateConfig().sites:

@@ -21,6 +21,10 @@ START_MIN = 10
 """Minutes for compilation, equilibration and the file system."""
 LEARN_MIN = 240
 """Minutes for training a learned Hamiltonian, and for its comparison with PySCF."""
+REFERENCE_MIN = 120
+"""Minutes for coupled cluster, full configuration interaction and DMRG on given integrals."""
+CI_VECTORS = 20
+"""Vectors of the largest exact diagonalisation that are kept in memory."""
 BASE_MB = {"cpu": 3000, "gpu": 12000}
 """Memory of a job without walkers: Python, JAX, compilation."""
 RETRY_LIMIT = 4
@@ -50,14 +54,16 @@ def resources(
     """Returns Snakemake's resources of a job.
 
     Args:
-        stage: "mean_field", "integrals", "pretrain", "vmc" or "evaluate".
+        stage: "mean_field", "integrals", "reference", "pretrain", "vmc" or "evaluate".
         size: Of the material.
         site: The cluster.
         attempt: Which submission of the job this is, from 1.
         method: For the stages that have one.
     """
-    if stage in ("mean_field", "integrals"):
+    if stage in ("mean_field", "integrals", "reference"):
         minutes, memory, pool = *_mean_field(size), site.cpu
+        if stage == "reference":
+            minutes, memory = minutes + REFERENCE_MIN, memory + _vectors(method)
         minutes *= 2 ** (attempt - 1)  # it starts from the beginning
         return _asked(site, pool, minutes, memory, attempt, cpus=min(4, pool.cpus))
     if method.space == "fock":
@@ -141,6 +147,12 @@ def _fock(stage: str, method: FockMethodConfig) -> tuple[float, float]:
     rows = method.selection.core * (1 + method.selection.survivor_factor)
     steps = {"pretrain": 0, "vmc": method.vmc.steps, "evaluate": method.evaluate.max_steps}[stage]
     return START_MIN + steps * (rows + 1e-5 * rows**2) * 1e-5, BASE_MB["cpu"] + 4e-5 * rows**2
+
+
+def _vectors(method: FockMethodConfig) -> float:
+    """Returns the MB of an exact diagonalisation of the largest size that is made."""
+    options = method.references
+    return 1e-6 * 8 * CI_VECTORS * options.fci_determinants * ("fci" in options.methods)
 
 
 def forward_flops(n: int, method: MethodConfig) -> float:

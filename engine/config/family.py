@@ -57,6 +57,19 @@ class FamilyConfig:
                 expected="different numbers above 0, e.g. [1] or [1, 2]",
             )
         check_corrections(self.corrections, where)
+        fits = self.analysis in ("size", "equation-of-state")
+        given = {
+            "powers": self.powers != [1.0] and self.analysis != "size",
+            "corrections": self.corrections and not fits,
+            "literature": self.literature is not None and not fits,
+        }
+        for name in (name for name, useless in given.items() if useless):
+            raise ConfigError(
+                f"{name} in analysis {self.analysis}, which does not use it",
+                where=f"{where}, key '{name}'",
+                expected="no such key",
+                remedy="delete it, or choose another analysis",
+            )
 
     @property
     def fewest(self) -> int:
@@ -97,6 +110,12 @@ def resolve_family(
         )
     points = []
     for material in family.materials:
+        if family.materials.count(material) > 1:
+            raise ConfigError(
+                f"'{material}' is listed twice",
+                where=f"{where}, key 'materials'",
+                expected="each material once",
+            )
         if material not in structures:
             raise ConfigError(
                 f"'{material}' is none of the materials that run",
@@ -105,6 +124,13 @@ def resolve_family(
             )
         x = _number(structures[material], family, where) if family.along else None
         points.append({"material": material, "x": x})
+    values = [point["x"] for point in points]
+    if family.along and len(set(values)) < len(values):
+        raise ConfigError(
+            f"{family.along} of the materials is {values}",
+            where=f"{where}, key 'materials'",
+            expected="different numbers",
+        )
     return {
         **{k: v for k, v in dataclasses.asdict(family).items() if k != "materials"},
         "name": name,

@@ -152,7 +152,19 @@ class FockPretrainConfig:
 class FockVmcConfig(VmcConfig):
     """Variational optimisation."""
 
-    steps: int = key("optimisation steps", default=1000, at_least=0)
+    steps: int = key("optimisation steps, at most", default=1000, at_least=0)
+    transfer_steps: int | None = key("always null: every twist is trained by itself", default=None)
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        super().check(where)
+        if self.transfer_steps is not None:
+            raise ConfigError(
+                "twists that start from the first one's network, in second quantisation",
+                where=f"{where}, key 'transfer_steps'",
+                expected="null: orbitals of different twists are different",
+                remedy="delete the key",
+            )
 
 
 @dataclasses.dataclass(frozen=True)

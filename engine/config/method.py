@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from engine.config.learned import LOCALISED, check_reference
 from engine.config.schema import key, section
@@ -210,6 +211,17 @@ OBSERVABLES = {
 
 ANNIHILATION = frozenset({"contact-density", "pair-momentum"})
 """Observables of electrons and positrons that meet."""
+
+
+def check_sites(sites: list[int], electrons: int, where: str) -> None:
+    """Raises ConfigError where a crystal has not one site per electron."""
+    if len(sites) != 3 or math.prod(sites) != electrons:
+        raise ConfigError(
+            f"{' x '.join(map(str, sites))} sites for {electrons} electrons",
+            where=f"{where}, key 'sites'",
+            expected=f"three numbers whose product is {electrons}",
+            remedy="give the repetitions of the crystal along each lattice vector of the cell",
+        )
 
 
 def check_steps(least: int, limit: int, where: str) -> None:

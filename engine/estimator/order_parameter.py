@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.config import EvaluateConfig
-from engine.errors import ConfigError
+from engine.config.method import check_sites
 from engine.estimator import blocks
 from engine.estimator.averages import averaged
 from engine.estimator.waves import half
@@ -32,7 +32,7 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
     del wavefunction
     electrons = system.particle_charges < 0
     number = int(electrons.sum())
-    _check_sites(options.sites, number)
+    check_sites(options.sites, number, "section 'evaluate'")
     waves = _shortest(np.asarray(system.cell.lattice, float), np.array(options.sites))
 
     def measure(params, walker, system, reference, key):
@@ -46,16 +46,6 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
         return {"order_parameter": Observable(value, error)}
 
     return averaged(measure, {"order": ()}, describe)
-
-
-def _check_sites(sites: list[int], number: int) -> None:
-    if len(sites) != 3 or int(np.prod(sites)) != number:
-        raise ConfigError(
-            f"{' x '.join(map(str, sites))} sites for {number} electrons",
-            where="section 'evaluate', key 'sites'",
-            expected=f"three numbers whose product is {number}",
-            remedy="give the repetitions of the crystal along each lattice vector of the cell",
-        )
 
 
 def _shortest(lattice: np.ndarray, sites: np.ndarray) -> np.ndarray:

@@ -94,12 +94,19 @@ def locked(folder: Path) -> Iterator[None]:
     with open(path, "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise DataError(
                 "another process is running this stage",
                 where=str(folder),
                 expected="one process per stage and twist",
                 remedy="wait for it, or stop it, then run again: it resumes",
+            ) from error
+        except OSError as error:
+            raise DataError(
+                f"the folder cannot be locked: {error.strerror}",
+                where=str(folder),
+                expected="a file system with flock, which keeps a job from running twice",
+                remedy="mount it with locks (Lustre: -o flock), or keep results on another one",
             ) from error
         yield
         path.unlink(missing_ok=True)

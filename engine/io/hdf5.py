@@ -1,15 +1,16 @@
 """HDF5 files: written whole and renamed, read with kind, schema and checksum verified.
 
 A file is a flat mapping from dataset path to array (or text) plus attributes. Every file
-carries `kind`, `schema_version`, `engine_version`, `fingerprint` and a SHA-256 checksum over
-all datasets; a dataset may carry its `unit`.
+carries `kind`, `schema_version`, `engine_version`, `fingerprint`, a SHA-256 checksum over all
+datasets, and a seal over that and the attributes; a dataset may carry its `unit`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,18 +59,19 @@ def write(
     Raises:
         DataError: The disk is full or the folder cannot be written; an older file stays as it was.
     """
+    head = {
+        "kind": kind,
+        "fingerprint": fingerprint,
+        "checksum": _checksum(data),
+        "attributes": json.dumps(dict(attributes or {}), sort_keys=True),
+    }
     with atomic.replaced(path) as temporary, h5py.File(temporary, "w") as file:
         for name, value in data.items():
             file[name] = value if isinstance(value, str) else np.asarray(value)
             if units and name in units:
                 file[name].attrs["unit"] = units[name]
         file.attrs.update(
-            kind=kind,
-            schema_version=SCHEMA_VERSION,
-            engine_version=__version__,
-            fingerprint=fingerprint,
-            checksum=_checksum(data),
-            attributes=json.dumps(dict(attributes or {}), sort_keys=True),
+            head, schema_version=SCHEMA_VERSION, engine_version=__version__, seal=_seal(head)
         )
 
 
@@ -114,7 +116,8 @@ def read(path: str | Path, kind: str) -> Record:
             expected=f"version {SCHEMA_VERSION}",
             remedy="delete it and run again",
         )
-    if head.get("checksum") != _checksum(data):
+    sealed = head.get("seal", _seal(head)) == _seal(head)  # older files have none
+    if head.get("checksum") != _checksum(data) or not sealed:
         raise DataError(
             "checksum differs: the file is damaged",
             where=str(path),
@@ -122,6 +125,24 @@ def read(path: str | Path, kind: str) -> Record:
             remedy="delete it and run again",
         )
     return Record(data, json.loads(head["attributes"]), str(head["fingerprint"]))
+
+
+@contextlib.contextmanager
+def complete(path: str | Path) -> Iterator[None]:
+    """Turns what is missing in a file that is read inside into an error that names it.
+
+    Raises:
+        DataError: A dataset or an attribute is missing.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise DataError(
+            f"{error} is missing",
+            where=str(path),
+            expected="a complete file, of this version",
+            remedy="delete it and run again",
+        ) from error
 
 
 def kind(path: str | Path) -> str | None:
@@ -142,6 +163,12 @@ def content(path: str | Path) -> str:
 def _value(item: h5py.Dataset) -> Any:
     value = item[()]
     return value.decode() if isinstance(value, bytes) else value
+
+
+def _seal(head: Mapping[str, Any]) -> str:
+    """Returns the checksum of what a file says of itself."""
+    names = ("kind", "fingerprint", "checksum", "attributes")
+    return hashlib.sha256("|".join(str(head.get(name)) for name in names).encode()).hexdigest()
 
 
 def _checksum(data: Mapping[str, Any]) -> str:

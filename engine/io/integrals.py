@@ -113,13 +113,14 @@ def read_integrals(path: str | Path) -> Integrals:
     """
     record = hdf5.read(path, KIND)
     data, facts = record.data, record.attributes
-    result = Integrals(
-        **{name: data[name] for name in (*ARRAYS, "up", "down", "twist")},
-        **{name: float(data[name]) for name in CONSTANTS},
-        **{name: facts[name] for name in ("orbitals", "n_cells", "system_fingerprint")},
-        fingerprint=record.fingerprint,
-        **{name: data.get(name) for name in TRANSLATIONS},
-    )
+    with hdf5.complete(path):
+        result = Integrals(
+            **{name: data[name] for name in (*ARRAYS, "up", "down", "twist")},
+            **{name: float(data[name]) for name in CONSTANTS},
+            **{name: facts[name] for name in ("orbitals", "n_cells", "system_fingerprint")},
+            fingerprint=record.fingerprint,
+            **{name: data.get(name) for name in TRANSLATIONS},
+        )
     check_integrals(result, path)
     return result
 

@@ -148,7 +148,7 @@ def read_mean_field(path: str | Path) -> MeanField:
     """
     record = hdf5.read(path, KIND)
     data, facts = record.data, record.attributes
-    try:
+    with hdf5.complete(path):
         scalars = {name: float(data[name]) for name in ("total", "nuclear", "gap")}
         arrays = {
             n: data[n] for n in ("kpoints", "coeff", "energy", "occupation", "positions", "twist")
@@ -166,13 +166,6 @@ def read_mean_field(path: str | Path) -> MeanField:
             n_cells=facts["n_cells"],
             fingerprint=record.fingerprint,
         )
-    except KeyError as error:
-        raise DataError(
-            f"{error} is missing",
-            where=str(path),
-            expected="a complete mean-field file",
-            remedy="delete it and run again",
-        ) from error
     _check(result, path)
     return result
 

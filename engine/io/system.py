@@ -100,13 +100,14 @@ def read_system(path: str | Path) -> SystemFile:
     """
     record = hdf5.read(path, KIND)
     data = record.data
-    primitive = Geometry(
-        tuple(data["primitive/symbol"].split()),
-        data["primitive/position"],
-        data.get("cell/primitive_lattice"),
-        int(data.get("cell/background", 0)),
-    )
-    return SystemFile(_system(data), primitive, data["cell/supercell"], record.fingerprint)
+    with hdf5.complete(path):
+        primitive = Geometry(
+            tuple(data["primitive/symbol"].split()),
+            data["primitive/position"],
+            data.get("cell/primitive_lattice"),
+            int(data.get("cell/background", 0)),
+        )
+        return SystemFile(_system(data), primitive, data["cell/supercell"], record.fingerprint)
 
 
 def _system(data: dict[str, Any]) -> System:

@@ -47,7 +47,7 @@ def read(path: str | Path) -> list[Row]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             lines = list(csv.reader(file))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"cannot be read: {error}",
             where=str(path),
@@ -75,6 +75,10 @@ TEXT = frozenset(
         "family",
         "material",
         "method",
+        "twist",
+        "contrast",
+        "job_ids",
+        "hosts",
         "commit",
         "fingerprint",
         "engine_version",

@@ -162,7 +162,9 @@ def twist_average(
         traces = [hdf5.read(path, "trace") for path in paths]
         row["hours"] = (row["seconds"] + math.fsum(map(_seconds, traces))) / 3600
         row |= _compile_times(*traces, record) | _spent([*traces, record])
-    row = average(rows, sections) | corrections(records, rows, sections) | _origin(records)
+    systematic = any(r.attributes.get("estimator") == "extrapolated" for r in records)
+    row = average(rows, sections, systematic)
+    row |= corrections(records, rows, sections) | _origin(records)
     row["fingerprint"] = fingerprint(sections, [r.fingerprint for r in records])
     table.write(twists, rows, TWIST_COLUMNS)
     table.write(energy, [row], ENERGY_COLUMNS)
@@ -184,19 +186,28 @@ def _origin(records: Sequence[hdf5.Record]) -> dict[str, str]:
     }
 
 
-def average(rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the columns of `energy.csv` that follow from the rows of the twists."""
+def average(
+    rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any], systematic: bool = False
+) -> dict[str, Any]:
+    """Returns the columns of `energy.csv` that follow from the rows of the twists.
+
+    Systematic errors (those of extrapolated energies) share their sign: they add up linearly.
+    """
     weights = [row["weight"] for row in rows]
-    mean = {
-        name: weighted_mean([row[f"{name}_ha_per_cell"] for row in rows], weights)
+    columns = {
+        name: [row[f"{name}_ha_per_cell"] for row in rows]
         for name in ("energy", "kinetic", "potential", "mean_field")
     }
-    energies = [row["energy_ha_per_cell"] for row in rows]
+    mean = {
+        name: None if None in values else weighted_mean(values, weights)
+        for name, values in columns.items()
+    }
+    energies, errors = columns["energy"], [row["error_ha_per_cell"] for row in rows]
     return {
         **{k: sections[k] for k in (*COUNTS, "material", "method", "seed")},
         "n_twists": len(rows),
         **{f"{name}_ha_per_cell": value for name, value in mean.items()},
-        "error_ha_per_cell": weighted_error([row["error_ha_per_cell"] for row in rows], weights),
+        "error_ha_per_cell": (weighted_mean if systematic else weighted_error)(errors, weights),
         "twist_spread_ha_per_cell": spread(energies, weights),
         **_literature(sections.get("literature"), sections, mean["energy"]),
         "variance_ha2": weighted_mean([row["variance_ha2"] for row in rows], weights),
@@ -281,7 +292,7 @@ def _twist_row(
         **{f"frac_{i + 1}": x for i, x in enumerate(point["frac"])},
         "weight": point["weight"],
         **{
-            f"{name}_ha_per_cell": found[key] / sections["n_cells"]
+            f"{name}_ha_per_cell": None if found[key] is None else found[key] / sections["n_cells"]
             for name, key in PER_CELL.items()
         },
         **{name: found[name] for name in COPIED},

@@ -72,7 +72,7 @@ def evaluate(
             columns,
             job.mean_field_ha,
             job.system.n_particles,
-            VmcConfig.runaway_ha_per_particle,
+            sections.get("runaway_ha_per_particle", VmcConfig.runaway_ha_per_particle),
         ),
         finished=lambda columns, step: measured(columns, step, options.min_steps, target_ha),
         expected=lambda columns, step: steps_needed(columns, step, options.min_steps, target_ha),

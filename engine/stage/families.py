@@ -74,5 +74,7 @@ def corrected(row: Mapping[str, Any], corrections: Sequence[str]) -> tuple[float
     value = math.fsum(
         [row["energy_ha_per_cell"], *(row[f"{n}_correction_ha_per_cell"] for n in corrections)]
     )
-    errors = [row.get(f"{name}_correction_error_ha_per_cell") or 0.0 for name in corrections]
-    return value, math.hypot(row["error_ha_per_cell"], *errors)
+    errors = {n: row.get(f"{n}_correction_error_ha_per_cell") or 0.0 for n in corrections}
+    # One slope of the structure factor makes both: the potential rises with it, the kinetic falls.
+    both = errors.pop("potential", 0.0) - errors.pop("kinetic", 0.0)
+    return value, math.hypot(row["error_ha_per_cell"], both, *errors.values())

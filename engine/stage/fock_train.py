@@ -18,6 +18,7 @@ from engine.fock.selection import Selected
 from engine.io.checkpoint import locked
 from engine.stage import loop
 from engine.stage.checks import check_finite
+from engine.stage.convergence import trained
 from engine.stage.fock_job import FockJob, load_fock
 from engine.stage.job import read_start, write_training
 
@@ -89,6 +90,7 @@ def fock_vmc(
     job = load_fock("vmc", sections, integrals=integrals, start=start)
     options = parse(FockVmcConfig, sections["vmc"], where="vmc")
     advance, initial = make_iteration(job, *job.restored(before, start))
+    accuracy_ha = options.accuracy_ha_per_cell * job.integrals.n_cells
     plan = loop.Plan(
         job.name,
         options.steps,
@@ -98,12 +100,14 @@ def fock_vmc(
         prepare=lambda state: state,
         advance=advance,
         check=lambda columns, step: _check(job, columns, options.runaway_ha_per_particle),
+        finished=lambda columns, step: trained(columns, step, options.min_steps, accuracy_ha),
     )
     state, columns = loop.run(plan, initial)
     write_training(
         job,
         columns,
-        steps=options.steps,
+        steps=len(columns["energy_ha"]),
+        stopped=loop.ended(plan, columns),
         checkpoint=checkpoint,
         trace=trace,
         state_dir=state_dir,

@@ -149,7 +149,11 @@ def _facts(
         "model": sections["model"],
         "flow": sections["flow"],
         "learn": sections["learn"],
-        "pseudopotentials": dict(sets[0].facts.get("pseudopotentials", {})),
+        "pseudopotentials": {
+            symbol: name
+            for s in sets
+            for symbol, name in s.facts.get("pseudopotentials", {}).items()
+        },
         "reach_bohr": min((_reach(s) for s in sets if isinstance(s, CrystalSet)), default=0.0),
         "mesh": [list(map(int, s.mesh)) if isinstance(s, CrystalSet) else None for s in sets],
         "molecules": [s.facts["material"] for s in sets],

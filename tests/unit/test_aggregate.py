@@ -201,6 +201,24 @@ def test_the_fingerprint_follows_the_evaluations(averaged, tmp_path):
     assert table.read(tmp_path / "e.csv")[0]["fingerprint"] != before
 
 
+def test_errors_of_extrapolated_energies_add_up(averaged, tmp_path):
+    """They share their sign; and energies that have no kinetic part leave its column empty."""
+    facts = {"estimator": "extrapolated", "kinetic_ha": None, "potential_ha": None}
+    results = [
+        evaluation(tmp_path / f"e{t['index']}.h5", t["frac"], e, s, **facts)
+        for t, e, s in zip(TWISTS, ENERGIES, ERRORS, strict=True)
+    ]
+    training = [(averaged / f"p{k}.h5", averaged / f"v{k}.h5") for k in range(3)]
+    paths = {"energy": tmp_path / "other.csv", "twists": tmp_path / "other-twists.csv"}
+    twist_average(SECTIONS, results=results, training=training, **paths)
+    (row,), (plain,) = (table.read(p) for p in (tmp_path / "other.csv", averaged / "energy.csv"))
+    weights = [t["weight"] for t in TWISTS]
+    linear = sum(w * s for w, s in zip(weights, ERRORS, strict=True)) / sum(weights) / 2
+    assert row["error_ha_per_cell"] == pytest.approx(linear) and linear > plain["error_ha_per_cell"]
+    assert row["energy_ha_per_cell"] == plain["energy_ha_per_cell"]
+    assert row["kinetic_ha_per_cell"] is row["potential_ha_per_cell"] is None
+
+
 def test_tables_are_joined(averaged, tmp_path):
     collect([averaged / "energy.csv"] * 2, tmp_path / "all.csv", ENERGY_COLUMNS)
     with open(tmp_path / "all.csv", newline="") as file:
@@ -212,6 +230,13 @@ def test_a_table_keeps_all_digits_and_kinds(tmp_path):
     table.write(tmp_path / "t.csv", [row])
     assert table.read(tmp_path / "t.csv") == [row]
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_names_that_look_like_numbers_stay_text(tmp_path):
+    path = tmp_path / "twists.csv"
+    row = {"twist": "012", "job_ids": "123_4", "hosts": "1e5", "contrast": "7"}
+    table.write(path, [row])
+    assert table.read(path) == [row]
 
 
 def test_a_torn_table_is_refused(tmp_path):

@@ -347,6 +347,20 @@ BAD = {
         CHAIN.replace("[2, 1, 1]", "[1, 2, 1]") + "mean_field: {vacuum_bohr: 15}",
         ["chain.yaml", "'mean_field'", "'vacuum_bohr'", "lattice vector 2", "vacuum"],
     ),
+    "literature per atom where there are none": (
+        "materials/h2.yaml",
+        "structure: {kind: electron-gas, rs: 1, electrons: 2, polarisation: 0, lattice: sc}\n"
+        "mean_field: {method: plane-waves}\n"
+        "literature: {value: -0.5, unit: ha_per_atom, source: somewhere}",
+        ["h2.yaml", "'literature'", "'unit'", "ha_per_electron"],
+    ),
+    "name of a rule": ("materials/sizes.yaml", H2, ["sizes.yaml", "target"]),
+    "correction that no column has": (
+        "campaign.yaml",
+        "runs: {h2: [slater], chain: [slater]}\n"
+        "contrasts: {gain: {terms: {chain: 1, h2: -1}, corrections: [potential]}}",
+        ["campaign.yaml", "'gain'", "chain/slater", "structure-factor"],
+    ),
     "duplicate material": (
         "campaign.yaml",
         "runs:\n  h2: [net]\n  h2: [slater]",

@@ -1,7 +1,9 @@
 """Checkpoints: whole, ordered, fingerprinted, atomic."""
 
+import errno
 import os
 
+import h5py
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -68,6 +70,38 @@ def test_bit_flip_is_detected(tmp_path):
     with pytest.raises(DataError, match="checksum"):
         hdf5.read(path, "state")
     assert checkpoint.load_state(tmp_path, "f") is None
+
+
+@pytest.mark.parametrize("old, new", [(b"-1.17449", b"-1.97449"), (b"-1.17449", b"\0" * 8)])
+def test_numbers_that_a_file_says_of_itself_are_sealed(tmp_path, old, new):
+    """Tables take energies from the attributes, which are no datasets."""
+    path = tmp_path / "result.h5"
+    facts = {"energy_ha": -1.17449}
+    hdf5.write(path, "energy", {"x": np.ones(3)}, fingerprint="f", attributes=facts)
+    assert hdf5.read(path, "energy").attributes == facts
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+    with pytest.raises(DataError, match=r"result\.h5.*checksum"):
+        hdf5.read(path, "energy")
+
+
+def test_a_file_without_a_seal_is_one_of_an_earlier_version(tmp_path):
+    path = tmp_path / "state.h5"
+    hdf5.write(path, "state", {"x": np.ones(3)}, fingerprint="f", attributes={"a": 1})
+    with h5py.File(path, "a") as file:
+        del file.attrs["seal"]
+    assert hdf5.read(path, "state").attributes == {"a": 1}
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def unsupported(file, operation):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(checkpoint.fcntl, "flock", unsupported)
+    with pytest.raises(DataError, match="cannot be locked: Operation not supported"):
+        with checkpoint.locked(tmp_path / "state"):
+            pass
 
 
 def test_state_of_other_settings_is_moved_aside(tmp_path, caplog):

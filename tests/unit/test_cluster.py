@@ -1,6 +1,7 @@
 """What jobs ask for, and what SLURM is asked before they do."""
 
 import dataclasses
+import re
 import subprocess
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def test_more_walkers_ask_for_more_time():
 def test_another_attempt_gets_more_memory(stage):
     memory = [ask(stage, attempt=a)["mem_mb"] for a in (1, 2, 3, 50)]
     assert memory == sorted(set(memory)) and memory[-1] <= CPU["mem_mb"]
+
+
+def test_every_stage_of_the_workflow_has_resources():
+    """The names that rules ask for: a stage that is missing stops the whole campaign."""
+    asked = {
+        name
+        for path in (ROOT / "workflow/rules").glob("*.smk")
+        for name in re.findall(r'asked\("(\w+)"\)', path.read_text())
+    }
+    of_models = {"learn", "learned_errors"}
+    fock = parse(FockMethodConfig, {"space": "fock"}, where="")
+    for stage in asked - of_models - {"joint"}:
+        for method in (METHOD, fock):
+            if stage in ("integrals", "reference") and method is METHOD:
+                continue
+            assert ask(stage, method=method)["mem_mb"] > 0
+    assert {"mean_field", "integrals", "reference", "pretrain", "vmc", "evaluate"} <= asked
 
 
 def test_a_learned_hamiltonian_is_trained_where_networks_are():

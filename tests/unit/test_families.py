@@ -13,7 +13,7 @@ from engine.io import table
 from engine.mean_field import plane_waves
 from engine.stage import equation_of_state, sizes
 from engine.stage.equation_of_state import birch_murnaghan
-from engine.stage.families import curves
+from engine.stage.families import corrected, curves
 from engine.stage.fits import least_squares, propagated
 from engine.stage.sizes import extrapolate
 from engine.units import HARTREE_PER_BOHR3_GPA
@@ -179,6 +179,7 @@ def energy_row(material, energy, n_cells=1, **keys):
     } | keys
 
 
+PHASES = {"analysis": "phases", "along": "rs", "materials": ["a", "b"]}
 SIZE = {"analysis": "size", "materials": ["c2", "c3", "c4"], "powers": [1]}
 
 
@@ -240,6 +241,9 @@ def test_the_table_of_equations_of_state(tmp_path):
         (SIZE | {"powers": []}, "key 'powers'"),
         (SIZE | {"corrections": ["structure"]}, "key 'corrections'"),
         (SIZE | {"analysis": "sizes"}, "did you mean 'size'"),
+        (PHASES | {"corrections": ["twist"]}, "key 'corrections'"),
+        (PHASES | {"powers": [1, 2]}, "key 'powers'"),
+        (PHASES | {"literature": 1.0}, "key 'literature'"),
     ],
 )
 def test_bad_sections(section, message):
@@ -285,6 +289,67 @@ def test_phases_need_both_determinants(tmp_path):
     methods = {"bare": "scf", "crystal": "localised", "net": "scf"}
     assert found["points"][0]["methods"] == methods
     assert found["points"][0]["determinants"] == ["bare", "crystal"]
+
+
+CELL = "structure: {kind: chain, species: %s, n_atoms: 2, spacing_bohr: 1.8, vacuum_bohr: 20}\n"
+CELLS = {f"c{n}": CELL % "H" + f"supercell: [{n}, 1, 1]\n" for n in (2, 3, 4)}
+CELLS |= {"again": CELLS["c3"], "other": CELL % "He" + "supercell: [5, 1, 1]\n"}
+CELLS |= {"molecule": "structure: {kind: molecule, name: H2}\n"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"materials": ["c2", "c2", "c3"]}, "'c2' is listed twice"),
+        ({"materials": ["c2", "c3", "again"], "powers": [1, 2]}, "3 different numbers at least"),
+        ({"materials": ["c2", "c3", "other"]}, "a crystal of He, 'c2' a crystal of H"),
+        ({"materials": ["c2", "c3", "molecule"]}, "a molecule of H"),
+        ({"materials": ["c2", "c3", "c4"]}, "no method runs for all materials"),
+        ({"corrections": ["twist"]}, "'c2' has no twist correction"),
+        ({"corrections": ["potential"]}, "c2/bare has no potential correction"),
+    ],
+)
+def test_sizes_that_cannot_be_extrapolated_are_refused(tmp_path, changes, message):
+    """Before anything runs: otherwise it is found when every run is done."""
+    family = {"analysis": "size", "materials": ["c2", "c3"], "powers": [1]} | changes
+    runs = {name: ["bare"] for name in CELLS} | {"c4": ["net"]}
+    with pytest.raises(ConfigError, match=message):
+        load(root=project(tmp_path, CELLS, runs, {"f": family})).check()
+
+
+def test_sizes_with_a_structure_factor_have_the_potential_correction(tmp_path):
+    family = {"analysis": "size", "materials": ["c2", "c3"], "corrections": ["potential"]}
+    folder = project(tmp_path, CELLS, {"c2": ["bare"], "c3": ["bare"]}, {"f": family})
+    with (folder / "methods/bare.yaml").open("a") as file:
+        file.write("evaluate: {observables: [structure-factor]}\n")
+    load(root=folder).check()
+
+
+def test_equal_coordinates_are_refused(tmp_path):
+    names = ["l1", "l2", "l3", "l4"]
+    materials = {name: rocksalt(3.8 + 0.1 * max(i, 1)) for i, name in enumerate(names)}
+    family = {"analysis": "equation-of-state", "along": "a_angstrom", "materials": names}
+    folder = project(tmp_path, materials, {name: ["bare"] for name in names}, {"e": family})
+    with pytest.raises(ConfigError, match="a_angstrom of the materials is"):
+        load(root=folder).families()
+
+
+def test_corrections_of_one_structure_factor_have_opposite_errors():
+    """A slope s makes both, as s and as 1/s; where they are equal their errors cancel."""
+    row = energy_row("gas", -1.0)
+    row |= {"potential_correction_ha_per_cell": 0.03, "kinetic_correction_ha_per_cell": 0.03}
+    for name in ("potential", "kinetic"):
+        row[f"{name}_correction_error_ha_per_cell"] = 4e-4
+    assert corrected(row, ["potential"]) == pytest.approx((-0.97, np.hypot(1e-4, 4e-4)))
+    assert corrected(row, ["kinetic", "potential"]) == pytest.approx((-0.94, 1e-4))
+
+
+def test_an_order_parameter_without_its_crystal_is_refused(tmp_path):
+    """Before the training whose evaluation would fail."""
+    folder = project(tmp_path, {"g": gas(5, "")}, {"g": ["net"]}, {})
+    (folder / "methods/net.yaml").write_text("evaluate: {observables: [order-parameter]}\n")
+    with pytest.raises(ConfigError, match="1 x 1 x 1 sites for 2 electrons"):
+        load(root=folder).check()
 
 
 def test_phases_without_the_crystal_are_refused(tmp_path):
@@ -336,7 +401,7 @@ def test_equations_of_state_are_of_one_shape(tmp_path):
     (tmp_path / "materials/l4.yaml").write_text(rocksalt(4.1).replace("rocksalt", "zincblende"))
     load(root=tmp_path).families()  # the same volume
     (tmp_path / "materials/l4.yaml").write_text(
-        "structure: {kind: prototype, prototype: cesiumchloride, species: [Li, H], a_angstrom: 4}\n"
+        "structure: {kind: prototype, prototype: cesiumchloride, species: [Li, H], a_angstrom: 4.2}\n"
     )
     with pytest.raises(ConfigError, match="cube of the lattice constant"):
         load(root=tmp_path).families()
