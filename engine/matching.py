@@ -9,6 +9,7 @@ from engine.config.learned import LOCALISED
 from engine.config.method import check_sites
 from engine.errors import ConfigError
 from engine.sections import with_sites
+from engine.system.block2 import check_block2
 from engine.system.orbital_space import check_kind
 from engine.system.orbital_space import check_size as check_space
 
@@ -41,6 +42,13 @@ def check_run(campaign, material: str, method: str) -> None:
         nuclei=bool(facts.symbols),
         lone_pair=(facts.electrons, positrons, len(facts.symbols)) == (1, 1, 0),
     )
+    if options.ansatz.name == "transferable" and facts.config.mean_field.method == "oscillator":
+        raise ConfigError(
+            "orbitals from those of a mean field, of particles without nuclei",
+            where=f"{where}, key 'ansatz'",
+            expected="a material with atoms, or an electron gas",
+            remedy="use a method with ansatz ferminet",
+        )
     if "order-parameter" in options.evaluate.observables:
         check_sites(with_sites(options.evaluate, facts).sites, facts.electrons, where)
     return None
@@ -111,8 +119,17 @@ def _check_orbitals(campaign, material: str, method: str) -> None:
             remedy=f"delete '{method}' from the list",
         )
     at = f"{campaign.path}, material '{material}', method '{method}'"
-    counts = campaign.material(material).counts
-    check_kind(campaign.method(material, method), *counts, campaign.material(material).periodic, at)
+    counts, options = campaign.material(material).counts, campaign.method(material, method)
+    check_kind(options, *counts, campaign.material(material).periodic, at)
+    if options.integrals.orbitals == "natural-cisd" and campaign.number(material, method) != "real":
+        raise ConfigError(
+            "CISD natural orbitals of complex integrals",
+            where=f"{at}, key 'integrals', key 'orbitals'",
+            expected="canonical, natural or oao at twists other than 0 and 1/2",
+            remedy="set orbitals: natural",
+        )
+    if "dmrg" in options.references.methods:
+        check_block2(f"{at}, key 'references', key 'methods'")
 
 
 def _check_all_electron(campaign, material: str, method: str) -> None:

@@ -40,6 +40,7 @@ class Candidates(NamedTuple):
         sum: (M,) sum of |contributions|.
         max: (M,) largest |contribution|.
         diagonal: (M,) H_yy, hartree.
+        complete: Scalar, whether no contribution that counts had to be left out.
     """
 
     words: Array
@@ -47,6 +48,7 @@ class Candidates(NamedTuple):
     sum: Array
     max: Array
     diagonal: Array
+    complete: Array
 
     def score(self, name: str, energy: Array) -> Array:
         """Returns (M,) the score `name`, -1 in empty slots; `energy` is that of the core."""
@@ -81,15 +83,18 @@ def make_candidates(space: FockSpace, *, chunk: int, buffer: int):
             y = jax.vmap(words)(x).reshape(-1, 2, space.words)
             values = jax.vmap(lambda x, c: elements(H, x) * c)(x, amplitude).reshape(-1)
             _, best = jax.lax.top_k(jnp.abs(values), kept)
-            return y[best], values[best]
+            left_out = kept < len(values)
+            whole = (jnp.abs(values[best[-1]]) <= ZERO) if left_out else jnp.asarray(True)
+            return y[best], values[best], whole
 
         filled, amplitudes = _filled(space, core, psi)
         parts = (
             _passes(filled, passes, aufbau(space)),
             _passes(amplitudes, passes, jnp.zeros((), psi.dtype)),
         )
-        y, values = jax.lax.map(one_pass, parts)
-        return _merge(space, H, core, y.reshape(-1, 2, space.words), values.reshape(-1))
+        y, values, whole = jax.lax.map(one_pass, parts)
+        y, values = y.reshape(-1, 2, space.words), values.reshape(-1)
+        return _merge(space, H, core, y, values, jnp.all(whole))
 
     return candidates
 
@@ -107,7 +112,7 @@ def _passes(values: Array, passes: int, fill: Array) -> Array:
 
 
 def _merge(
-    space: FockSpace, H: FockHamiltonian, core: Array, y: Array, values: Array
+    space: FockSpace, H: FockHamiltonian, core: Array, y: Array, values: Array, complete: Array
 ) -> Candidates:
     """Adds the contributions to each determinant up; leaves out the core."""
     used = jnp.abs(values) > ZERO
@@ -137,7 +142,8 @@ def _merge(
     words = words[order]
     safe = jnp.where(valid(words)[:, None, None], words, aufbau(space))
     levels = jax.lax.map(lambda x: diagonal(space, H, x), safe, batch_size=4096)
-    return Candidates(words, total(values)[order], total(magnitude)[order], largest[order], levels)
+    sums = (total(values)[order], total(magnitude)[order], largest[order])
+    return Candidates(words, *sums, levels, complete)
 
 
 def best(candidates: Candidates, score: Array, count: int) -> Array:

@@ -35,7 +35,7 @@ class CoreEnergies(NamedTuple):
         kinetic: Kinetic part of `projected`.
         spin_squared: <S^2> of the projected state.
         connected: Determinants outside the core that entered.
-        complete: Whether all contributions fitted into the buffer.
+        complete: Whether all contributions that count fitted into the buffer.
     """
 
     projected: float
@@ -88,7 +88,6 @@ def core_energies(
     ]
     outside = make_candidates(space, chunk=chunk, buffer=buffer)(H, core, psi)
     ratio = _outside_amplitudes(amplitudes, space, params, reference, core, outside)
-    count = int(good.sum())
     return CoreEnergies(
         projected=float(found.energy),
         pt2=float(second_order(outside, found.energy)),
@@ -97,7 +96,7 @@ def core_energies(
         kinetic=float(others[0]),
         spin_squared=float(others[1]),
         connected=int(jnp.sum(valid(outside.words))),
-        complete=bool(count * space.n_connected <= buffer),
+        complete=bool(outside.complete),
     )
 
 

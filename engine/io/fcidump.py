@@ -69,8 +69,15 @@ def read_fcidump(path: str | Path) -> Integrals:
         )
     header, rows = text[: match.start()], text[match.end() :].split("\n")
     n, electrons, spin = (_header(header, name, path) for name in ("NORB", "NELEC", "MS2"))
-    h, g, constant = _fill(rows, n, path)
     up, down = (electrons + spin) // 2, (electrons - spin) // 2
+    if (electrons + spin) % 2 or not 0 <= down <= n or not 0 <= up <= n:
+        raise DataError(
+            f"NELEC={electrons} and MS2={spin} in NORB={n} orbitals",
+            where=str(path),
+            expected="(NELEC + MS2) / 2 and (NELEC - MS2) / 2 electrons, whole, at most NORB each",
+            remedy="correct the header",
+        )
+    h, g, constant = _fill(rows, n, path)
     result = Integrals(
         one_body=h,
         two_body=g,

@@ -141,7 +141,7 @@ def check_integrals(integrals: Integrals, where: str | Path) -> None:
     two = max(
         np.abs(g - g.conj().transpose(1, 0, 3, 2)).max(), np.abs(g - g.transpose(2, 3, 0, 1)).max()
     )
-    if not max(one, two) < HERMITIAN:
+    if not (one < HERMITIAN and two < HERMITIAN):  # not a number either
         raise DataError(
             f"the Hamiltonian is not Hermitian: deviation {max(one, two):.1e} hartree",
             where=str(where),

@@ -5,28 +5,16 @@ Source: H. Zhai and G. K.-L. Chan, J. Chem. Phys. 154, 224116 (2021), the progra
 
 from __future__ import annotations
 
-import importlib.util
 import tempfile
 
 import numpy as np
 
-from engine.errors import ConfigError
 from engine.io.integrals import Integrals
+from engine.system.block2 import check_block2
 
 SWEEPS = 24
 NOISES = [1e-4] * 6 + [1e-5] * 6 + [0.0]
 """Of the sweeps; the last one holds for all that follow."""
-
-
-def check_block2() -> None:
-    """Raises ConfigError where block2 is not installed."""
-    if importlib.util.find_spec("pyblock2") is None:
-        raise ConfigError(
-            "dmrg needs the program block2, which is not installed",
-            where="references, key 'methods'",
-            expected="block2 beside PySCF",
-            remedy="pip install 'psilattice[dmrg]', or delete dmrg from the list",
-        )
 
 
 def dmrg(integrals: Integrals, bond_dimension: int) -> tuple[float, float]:
@@ -42,7 +30,7 @@ def dmrg(integrals: Integrals, bond_dimension: int) -> tuple[float, float]:
     Raises:
         ConfigError: block2 is not installed.
     """
-    check_block2()
+    check_block2("references, key 'methods'")
     from pyblock2.driver.core import DMRGDriver, SymmetryTypes
 
     kind = SymmetryTypes.SU2

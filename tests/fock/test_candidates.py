@@ -173,3 +173,18 @@ def test_determinants_of_two_words_per_spin_work_throughout():
     assert float(found.residual[place]) == pytest.approx(float(sum(pairs)), rel=1e-10)
     every = enumerate_all(FockSpace(4, 2, 1))
     assert every.shape == (24, 2, 1)
+
+
+def test_what_symmetry_forbids_needs_no_buffer():
+    """Half of the elements of a chain vanish by its mirror symmetry: half a buffer is complete."""
+    space, H = FockSpace(6, 3, 3), sc.hamiltonian(hydrogen(6, 1.8))
+    core = enumerate_all(space)[:4]
+    psi, total = jnp.array([1.0, -0.4, 0.3, 0.2]), 4 * space.n_connected
+    found = {
+        share: make_candidates(space, chunk=1, buffer=int(share * total))(H, core, psi)
+        for share in (0.3, 0.6, 1)
+    }
+    assert [bool(c.complete) for c in found.values()] == [False, True, True]
+    residuals = [np.sort(np.abs(c.residual))[::-1][: total // 4] for c in found.values()]
+    assert residuals[1] == pytest.approx(residuals[2], abs=1e-9)
+    assert np.abs(residuals[0] - residuals[2]).max() > 1e-6

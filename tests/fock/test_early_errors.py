@@ -10,6 +10,7 @@ from pyscf import gto
 from engine.campaign import load
 from engine.errors import ConfigError
 from engine.mean_field.basis_sets import basis_size
+from engine.system import block2
 
 ROOT = Path(__file__).resolve().parents[2]
 WATER = "structure: {kind: molecule, name: H2O}\nmean_field: {basis: sto-3g}\n"
@@ -47,6 +48,12 @@ def checked(folder, material, method, n_basis):
         (OXYGEN, "integrals: {orbitals: natural}", 10, "equal numbers"),
         (OXYGEN, "integrals: {orbitals: natural-cisd}", 10, "equal numbers"),
         (OXYGEN, "ansatz: {spin_flip: true}", 10, "equal numbers"),
+        (
+            CRYSTAL + "twists: {points: [[0.25, 0, 0]]}\n",
+            "integrals: {orbitals: natural-cisd}",
+            2,
+            "CISD natural orbitals of complex integrals",
+        ),
         (CRYSTAL, "ansatz: {translations: true}", 2, "canonical orbitals of a crystal"),
         (
             WATER,
@@ -60,6 +67,12 @@ def checked(folder, material, method, n_basis):
 def test_spaces_that_do_not_exist(tmp_path, material, method, n_basis, message):
     with pytest.raises(ConfigError, match=message):
         checked(tmp_path, material, method, n_basis)
+
+
+def test_a_program_that_is_not_there_is_missed_before_any_job(tmp_path, monkeypatch):
+    monkeypatch.setattr(block2.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"campaign\.yaml.*'references'.*block2"):
+        checked(tmp_path, WATER, "selection: {core: 4}\nreferences: {methods: [dmrg]}", 7)
 
 
 @pytest.mark.parametrize(

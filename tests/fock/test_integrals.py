@@ -224,6 +224,9 @@ def test_complex_fcidump_comes_back(tmp_path):
         ("&FCI NORB=2,NELEC=2\n&END\n 1.0 3 1 0 0\n", "above NORB"),
         ("&FCI NORB=2,NELEC=2\n&END\n 1.0 one 1 0 0\n", "unreadable"),
         ("&FCI NELEC=2\n&END\n 1.0 1 1 0 0\n", "NORB is missing"),
+        ("&FCI NORB=2,NELEC=10\n&END\n 1.0 1 1 0 0\n", "NELEC=10 and MS2=0 in NORB=2"),
+        ("&FCI NORB=2,NELEC=3\n&END\n 1.0 1 1 0 0\n", "NELEC=3 and MS2=0"),
+        ("&FCI NORB=2,NELEC=2\n&END\n nan 1 1 0 0\n", "not Hermitian"),
     ],
 )
 def test_files_that_are_no_fcidump_say_why(tmp_path, text, message):

@@ -401,7 +401,7 @@ def test_equations_of_state_are_of_one_shape(tmp_path):
     (tmp_path / "materials/l4.yaml").write_text(rocksalt(4.1).replace("rocksalt", "zincblende"))
     load(root=tmp_path).families()  # the same volume
     (tmp_path / "materials/l4.yaml").write_text(
-        "structure: {kind: prototype, prototype: cesiumchloride, species: [Li, H], a_angstrom: 4.2}\n"
+        "structure: {kind: prototype, prototype: cesiumchloride, species: [Li, H], a_angstrom: 5}\n"
     )
     with pytest.raises(ConfigError, match="cube of the lattice constant"):
         load(root=tmp_path).families()
