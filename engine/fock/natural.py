@@ -204,12 +204,12 @@ def _orbits(model: Backflow):
 def _size(rows: int, count: int, batch: int | None) -> tuple[int, bool]:
     """Returns how many rows enter the least-squares problem, and whether those are all.
 
-    Rounded up to eighths of the rows: each size is a program of its own.
+    Rounded up to 1/32 of the rows: each size is a program of its own, and its time goes as the cube.
     """
     if batch is not None and batch < count:
         return batch, False
-    eighth = -(-rows // 8)
-    return min(-(-count // eighth) * eighth, rows), True
+    unit = -(-rows // 32)
+    return min(-(-count // unit) * unit, rows), True
 
 
 def _draw(words, amplitudes, vector, moved, times, key, *, size: int, whole: bool):
