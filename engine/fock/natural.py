@@ -204,7 +204,7 @@ def _orbits(model: Backflow):
 def _size(rows: int, count: int, batch: int | None) -> tuple[int, bool]:
     """Returns how many rows enter the least-squares problem, and whether those are all.
 
-    Rounded up to 1/32 of the rows: each size is a program of its own, and its time goes as the cube.
+    Rounded up to 1/32 of all rows: each size is a program of its own, and costs as its cube.
     """
     if batch is not None and batch < count:
         return batch, False
