@@ -86,7 +86,7 @@ def core_energies(
         residual(build(operator, core, empty), psi, "projected").energy
         for operator in (T, spin_squared(space))
     ]
-    outside = make_candidates(space, chunk=chunk, buffer=buffer)(H, core, psi)
+    outside = _trimmed(make_candidates(space, chunk=chunk, buffer=buffer)(H, core, psi))
     ratio = _outside_amplitudes(amplitudes, space, params, reference, core, outside)
     return CoreEnergies(
         projected=float(found.energy),
@@ -98,6 +98,16 @@ def core_energies(
         connected=int(jnp.sum(valid(outside.words))),
         complete=bool(outside.complete),
     )
+
+
+def _trimmed(outside: Candidates) -> Candidates:
+    """Returns the filled slots, which come first, and empty ones up to a power of two.
+
+    A buffer has millions of slots for contributions, of which many may be to one determinant.
+    """
+    count = int(jnp.sum(valid(outside.words)))
+    size = min(1 << max(count - 1, 0).bit_length(), len(outside.words))
+    return jax.tree.map(lambda x: x[:size] if x.ndim else x, outside)
 
 
 def second_order(outside: Candidates, energy: Array) -> Array:
