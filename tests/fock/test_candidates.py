@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.fock import slater_condon as sc
+from engine.fock import subspace
 from engine.fock.candidates import GUARD, SCORES, best, drawn, make_candidates
 from engine.fock.determinants import NONE, FockSpace, aufbau, enumerate_all, valid
 from engine.fock.subspace import make_subspace
@@ -132,8 +133,15 @@ def test_a_share_of_the_survivors_is_drawn_as_often_as_the_squared_score_says():
     assert int(valid(many).sum()) == int(valid(found.words).sum())
 
 
+@pytest.fixture(params=["comparison", "search"])
+def route(request, monkeypatch):
+    """Both ways to the lists of neighbours, which sizes choose between elsewhere."""
+    searched = request.param == "search"
+    monkeypatch.setattr(subspace, "_searched", lambda space, columns: searched)
+
+
 @pytest.mark.parametrize("is_complex", [False, True])
-def test_the_effective_hamiltonian_has_the_four_blocks(is_complex):
+def test_the_effective_hamiltonian_has_the_four_blocks(is_complex, route):
     space, H, full, every = dense(is_complex=is_complex)
     places = chosen(every, 30, 4)
     core, survivors = places[:12], places[12:]
@@ -146,7 +154,7 @@ def test_the_effective_hamiltonian_has_the_four_blocks(is_complex):
     assert np.abs(inner - wanted[:12, :12]).max() < 1e-12
 
 
-def test_empty_slots_are_coupled_to_nothing():
+def test_empty_slots_are_coupled_to_nothing(route):
     space, H, full, every = dense()
     empty = jnp.full((2, 2, 1), NONE, jnp.uint64)
     sub = make_subspace(space)(H, jnp.concatenate([every[:4], empty]), every[4:6])
@@ -157,7 +165,7 @@ def test_empty_slots_are_coupled_to_nothing():
     assert np.abs(columns[np.ix_([0, 1, 2, 3], [6, 7])] - full[:4, 4:6]).max() < 1e-12
 
 
-def test_determinants_of_two_words_per_spin_work_throughout():
+def test_determinants_of_two_words_per_spin_work_throughout(route):
     """70 orbitals: the exact residual of a core of three determinants, by pairs."""
     n = 70
     h, g = random_integrals(n, 1)
