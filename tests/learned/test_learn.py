@@ -209,6 +209,23 @@ def test_a_prediction_that_is_not_good_enough_is_not_used(folder, tmp_path, capl
     assert re.search(reason, caplog.text)
 
 
+def test_a_pair_that_was_never_seen_is_not_predicted(folder, tmp_path, caplog):
+    """As if the set had had atoms alone: the gate names the pair, the guess is the ordinary one."""
+    record = hdf5.read(folder / "model.h5", "learned_hamiltonian")
+    data = {
+        k: v * 0 if k.startswith("scales/") and "pair" in k else v for k, v in record.data.items()
+    }
+    facts = record.attributes
+    hdf5.write(
+        tmp_path / "model.h5", "learned_hamiltonian", data, fingerprint="x", attributes=facts
+    )
+    (tmp_path / "system.h5").write_bytes((folder / "system.h5").read_bytes())
+    with caplog.at_level(logging.WARNING):
+        found = mean_field(tmp_path, tmp_path, UseConfig(converge=False))
+    assert "not used: novelty inf: its training never saw H-H;" in caplog.text
+    assert found.converged and found.total == ordinary().total
+
+
 def test_a_model_of_something_else_is_refused(folder, tmp_path):
     other = dataclasses.replace(MEAN_FIELD, basis="sto-3g")
     with pytest.raises(DataError, match="the model is of basis '6-31g'"):
