@@ -27,8 +27,10 @@ class LatticeHamiltonian:
         cells: (M, 3) R, integers.
         lattice: (3, 3) rows, bohr.
         positions: (A, 3) bohr.
-        novelty: Distance from the training set of the model that made it.
-        facts: Name of the model, its mean field and guess.
+        novelty: Distance from the training set of the model that made it; infinite with a pair of
+            elements it was not trained on.
+        facts: `model` (name), `guess`, `mesh` and `never_seen` (elements and pairs of them that
+            the model was not trained on).
         fingerprint: Of its input.
     """
 

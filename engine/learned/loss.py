@@ -20,7 +20,7 @@ from engine.learned.graph import (
     padded_vectors,
     to_blocks,
 )
-from engine.learned.model import Model, cast, endpoint
+from engine.learned.model import Model, cast, correction, endpoint
 from engine.learned.scales import Scales, fit_scale
 
 VIRTUAL_WEIGHT = 0.1
@@ -103,16 +103,22 @@ def _elements(samples: Samples) -> int:
     return int(np.sum(np.any(np.asarray(samples.orbitals[0, 0]) != 0, axis=1))) ** 2
 
 
-def make_loss(model: Model, options: LearnConfig):
-    """Builds (params, scales, samples, key, fine) -> (loss, errors) of a batch.
+def make_loss(model: Model, options: LearnConfig, *, integrated: bool = False):
+    """Builds (params, scales, samples, key, fine) -> (losses, errors) of G geometries, each (G,).
 
     The loss is the mean of |error| + error^2 in units of the correction's size, of elements,
-    whitened elements and elements between orbitals. `errors`: per geometry, the mean absolute
-    error of matrix elements, hartree.
+    whitened elements and elements between orbitals; `errors` are mean absolute errors of matrix
+    elements, hartree.
+
+    Args:
+        model: Regression or flow.
+        options: Weights; `fine` says whether those of fine-tuning count.
+        integrated: Whether a flow is judged by what it predicts, and not at a random time.
     """
+    error_of = integrated_error if integrated else predicted_error
 
     def one(params, scales: Scales, sample: Samples, key: Array, fine: Array):
-        error = predicted_error(model, params, scales, sample, key)
+        error = error_of(model, params, scales, sample, key)
         parts = _errors(model, options, sample, error, scales.unit_ha)
         weights = {
             "element": options.element_weight,
@@ -126,8 +132,7 @@ def make_loss(model: Model, options: LearnConfig):
 
     def loss(params, scales, samples, key, fine):
         keys = jax.random.split(key, len(samples.occupied))
-        values, mae = jax.vmap(one, (None, None, 0, 0, None))(params, scales, samples, keys, fine)
-        return values.mean(), mae
+        return jax.vmap(one, (None, None, 0, 0, None))(params, scales, samples, keys, fine)
 
     return loss
 
@@ -152,6 +157,15 @@ def predicted_error(
     # Where a window closes, what is left out of the prediction is part of the error.
     left_out = (1 - graph.window.astype(dtype))[:, None]
     return Blocks(atoms, pairs - left_out * (found.pairs * spread.pairs + mean.pairs))
+
+
+def integrated_error(
+    model: Model, params: Any, scales: Scales, sample: Samples, key: Array
+) -> Blocks:
+    """Returns blocks of (predicted - true) H, hartree; for a flow of the end of its integration."""
+    found = correction(model, params, scales, sample.graph, sample.guess, key)
+    error = Blocks(*(a - b for a, b in zip(found, sample.correction, strict=True)))
+    return cast(error, jax.tree.leaves(params)[0].dtype)
 
 
 def _elements_of(model: Model, blocks: Blocks) -> tuple[Array, Array]:

@@ -22,7 +22,8 @@ class Scale:
     """Mean and spread of coefficients; e elements, c coefficients.
 
     Only scalars have a mean, and all components of a path share their spread, so that scaling
-    commutes with rotations. Zero spread marks orbitals an element does not have.
+    commutes with rotations. Zero spread marks orbitals an element does not have, and elements and
+    pairs of them that the training set does not have: of those nothing is predicted.
 
     Attributes:
         atom_mean: (e, c).
@@ -54,7 +55,7 @@ class Scale:
         return Blocks(*map(one, blocks, mean, spread))
 
     def undo(self, graph: Graph, blocks: Blocks) -> Blocks:
-        """Returns blocks in hartree; exactly zero where an element has no such orbital."""
+        """Returns blocks in hartree; exactly zero where the spread is."""
         mean, spread = self.of(graph)
         return Blocks(*(x * s + m for x, m, s in zip(blocks, mean, spread, strict=True)))
 
@@ -101,8 +102,7 @@ def fit_scale(basis: OrbitalBasis, sets: list[tuple[Graph, Blocks]]) -> Scale:
         mean, spread = np.zeros((*shape, len(path))), np.zeros((*shape, len(path)))
         for where, values in found.items():
             has = own[where * 2 if len(where) == 1 else where][path]
-            spread[where] = np.where(has, 1.0, 0.0)
-            if values:
+            if sum(map(len, values)):
                 mean[where], spread[where] = _moments(np.concatenate(values), path, scalar, has)
         parts += [mean, spread]
     return Scale(*(jnp.asarray(x) for x in parts))

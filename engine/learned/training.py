@@ -27,8 +27,11 @@ class TrainState(NamedTuple):
         params: Of the network.
         average: Their moving average, which is validated and kept.
         optimizer: State of AdamW.
-        best: The average that had the least error.
+        best: The average that had the least score.
+        best_score: Its score; unknown again when fine-tuning starts.
         best_ha: Its mean absolute error on the validation set, hartree.
+        validation_score: Score of the last validation: the error in hartree, and in fine-tuning
+            the loss, which have nothing to do with each other.
         validation_ha: Error of the last validation.
     """
 
@@ -36,7 +39,9 @@ class TrainState(NamedTuple):
     average: Any
     optimizer: Any
     best: Any
+    best_score: Array
     best_ha: Array
+    validation_score: Array
     validation_ha: Array
 
 
@@ -46,7 +51,8 @@ class Training(NamedTuple):
     Attributes:
         init: params -> TrainState.
         step: (state, scales, batch, key, step) -> (state, row).
-        validate: (state, scales, samples) -> TrainState, its best parameters renewed.
+        validate: (state, scales, samples, step) -> TrainState, its best parameters renewed; flows
+            are integrated, from the same noise every time.
     """
 
     init: Any
@@ -68,46 +74,57 @@ def make_training(model: Model, options: LearnConfig) -> Training:
         optax.adamw(rate, b2=0.99, weight_decay=options.weight_decay),
     )
     loss = make_loss(model, options)
+    measure = jax.jit(make_loss(model, options, integrated=True))
+    tuning = options.steps - options.fine_tune_steps  # the first step of fine-tuning
 
     def init(params: Any) -> TrainState:
         unknown = jnp.asarray(UNKNOWN)
-        return TrainState(params, params, transform.init(params), params, unknown, unknown)
+        return TrainState(params, params, transform.init(params), params, *[unknown] * 4)
+
+    def objective(*arguments):
+        values, errors = loss(*arguments)
+        return values.mean(), errors.mean()
 
     @jax.jit
     def step(state: TrainState, scales: Scales, batch: Samples, key: Array, number: Array):
-        fine = number >= options.steps - options.fine_tune_steps
-        value_and_grad = jax.value_and_grad(loss, has_aux=True)
-        (value, error), gradient = value_and_grad(state.params, scales, batch, key, fine)
+        value_and_grad = jax.value_and_grad(objective, has_aux=True)
+        (value, error), gradient = value_and_grad(
+            state.params, scales, batch, key, number >= tuning
+        )
         updates, opt_state = transform.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         decay = jnp.minimum(options.average, (1.0 + number) / (10.0 + number))
         average = optax.incremental_update(params, state.average, (1 - decay).astype(jnp.float32))
         row = {
             "loss": value,
-            "error_h_ha": error.mean(),
+            "error_h_ha": error,
             "validation_ha": state.validation_ha,
+            "validation_score": state.validation_score,
             "gradient_norm": optax.tree.norm(gradient),
         }
-        return state._replace(params=params, average=average, optimizer=opt_state), row
+        best_score = jnp.where(number == tuning, UNKNOWN, state.best_score)
+        state = state._replace(params=params, average=average, optimizer=opt_state)
+        return state._replace(best_score=best_score), row
 
-    measure = jax.jit(lambda *arguments: loss(*arguments)[1])
-
-    def validate(state: TrainState, scales: Scales, sets: Sequence[Samples]) -> TrainState:
+    def validate(
+        state: TrainState, scales: Scales, sets: Sequence[Samples], number: int
+    ) -> TrainState:
         key = jax.random.key(0)  # the noise of a flow is the same at every validation
-        errors = [
-            measure(state.average, scales, batch, key, jnp.asarray(False))[:count]
+        fine = number >= tuning
+        found = [
+            [x[:count] for x in measure(state.average, scales, batch, key, jnp.asarray(fine))]
             for samples in sets
             for batch, count in in_batches(samples, options.batch)
         ]
-        error = jnp.concatenate(errors).mean()
-        error = jnp.asarray(error, jnp.result_type(state.best_ha))
-        better = bool(error < state.best_ha)
-        best = state.average if better else state.best
-        return state._replace(
-            best=best,
-            best_ha=error if better else state.best_ha,
-            validation_ha=error,
+        value, error = (
+            jnp.asarray(jnp.concatenate(x).mean(), jnp.result_type(state.best_ha))
+            for x in zip(*found, strict=True)
         )
+        score = value if fine else error
+        state = state._replace(validation_score=score, validation_ha=error)
+        if score < state.best_score:
+            state = state._replace(best=state.average, best_score=score, best_ha=error)
+        return state
 
     return Training(init, step, validate)
 

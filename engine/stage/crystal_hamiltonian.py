@@ -113,17 +113,19 @@ def predict(
     atoms, _ = model.basis.places(geometry.symbols)
     start = lattice.shortest(own, lattice.translations(mesh), mesh, a, r, atoms)
     matrices, cells = total(start, found)
+    far, strange = crystal_novelty(trained, geometry.symbols, a, r, mesh, own)
     return LatticeHamiltonian(
         symbols=geometry.symbols,
         matrices=matrices,
         cells=cells,
         lattice=a,
         positions=r,
-        novelty=crystal_novelty(trained, geometry.symbols, a, r, mesh, own),
+        novelty=far,
         facts={
             "model": trained.facts["name"],
             "guess": trained.facts["guess"],
             "mesh": [int(n) for n in mesh],
+            "never_seen": strange,
         },
     )
 

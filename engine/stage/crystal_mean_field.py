@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +76,9 @@ def accepted(predicted: LatticeHamiltonian, field: Any, use: UseConfig) -> Cryst
     """Returns the prediction at the k-points of a field where it may be used; logs why not."""
     if not np.all(np.isfinite(predicted.matrices)):
         return _refused("its matrix is not finite")
-    if predicted.novelty > use.max_novelty:
-        return _refused(
-            f"novelty {predicted.novelty:.2f} is above {use.max_novelty:g}: far from its training"
-        )
+    far = too_far(predicted.novelty, predicted.facts.get("never_seen", ()), use.max_novelty)
+    if far:
+        return _refused(far)
     hamiltonian = at_kpoints(predicted, field.kpts)
     gap = predicted_gap(field, pyscf_crystal.filled(field, hamiltonian)[0])
     if gap < use.min_gap_ha:
@@ -102,6 +101,15 @@ def accepted(predicted: LatticeHamiltonian, field: Any, use: UseConfig) -> Cryst
     if not physics.residual < limit:
         return _refused(f"its commutator residual {physics.residual:.2e} is not below {limit:.2e}")
     return physics
+
+
+def too_far(novelty: float, never_seen: Sequence[str], limit: float) -> str:
+    """Returns why a prediction is too far from its training to be used, "" where it is not."""
+    if never_seen:
+        return f"novelty {novelty:.2f}: its training never saw {', '.join(never_seen)}"
+    if novelty > limit:
+        return f"novelty {novelty:.2f} is above {limit:g}: far from its training"
+    return ""
 
 
 def predicted_gap(field: Any, levels: np.ndarray) -> float:

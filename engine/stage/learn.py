@@ -32,6 +32,9 @@ from engine.stage.learned_model import Labels, as_file, basis_of, read_any, samp
 
 log = logging.getLogger(__name__)
 
+VALIDATED = ("validation_ha", "validation_score")
+"""Columns of the trace that say what the last validation found."""
+
 
 def learn(
     sections: dict[str, Any],
@@ -109,19 +112,26 @@ def make_advance(
         noise = keys.stream(key, "noise", step)
         state, row = training.step(state, scales, batch, noise, jnp.asarray(step))
         if (step + 1) % options.checkpoint_steps == 0 or step + 1 == options.steps:
-            state = training.validate(state, scales, validation_sets)
-            row = row | {"validation_ha": state.validation_ha}
+            state = training.validate(state, scales, validation_sets, step)
+            row = row | {name: getattr(state, name) for name in VALIDATED}
         return state, row
 
     return advance
 
 
-def exhausted(columns: dict[str, np.ndarray], options: LearnConfig) -> bool:
-    """Tells whether the last `patience` validations were no better than one before them."""
-    errors = columns["validation_ha"][options.checkpoint_steps - 1 :: options.checkpoint_steps]
-    if not options.patience or len(errors) <= options.patience:
-        return False
-    return len(errors) - 1 - int(np.argmin(errors)) >= options.patience
+def exhausted(columns: dict[str, np.ndarray], options: LearnConfig) -> str:
+    """Returns why training ends, "" for going on: `patience` validations without a better one.
+
+    In fine-tuning, which has another score, only its own validations count.
+    """
+    every = options.checkpoint_steps
+    scores = columns["validation_score"][every - 1 :: every]
+    before = max(options.steps - options.fine_tune_steps, 0) // every
+    scores = scores[before:] if len(scores) > before else scores
+    if not options.patience or len(scores) <= options.patience:
+        return ""
+    ends = len(scores) - 1 - int(np.argmin(scores)) >= options.patience
+    return f"no better validation among the last {options.patience}" if ends else ""
 
 
 def _reach(labels: CrystalSet) -> float:

@@ -22,11 +22,12 @@ from engine.errors import DataError
 from engine.io import hdf5
 from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile, read_system
+from engine.learned.graph import molecule_graph
 from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_labels, pyscf_predicted, pyscf_solver
 from engine.stage import runtime
-from engine.stage.crystal_mean_field import crystal_mean_field
-from engine.stage.learned_model import check_shells, load, novelty_of
+from engine.stage.crystal_mean_field import crystal_mean_field, too_far
+from engine.stage.learned_model import check_shells, load, never_seen, novelty_of
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,10 @@ def accepted(
     geometry, guess_name = file.primitive, trained.facts["guess"]
     guess = pyscf_predicted.guess_hamiltonian(geometry, charge, options, guess_name)
     far = novelty_of(trained, geometry.symbols, geometry.positions, guess)
-    if far > use.max_novelty:
-        return _refused(f"novelty {far:.2f} is above {use.max_novelty:g}: far from its training")
+    graph = molecule_graph(trained.model.basis, geometry.symbols, geometry.positions)
+    reason = too_far(far, never_seen(trained, graph), use.max_novelty)
+    if reason:
+        return _refused(reason)
     predict = make_predict(trained.model)
     found = predict(
         trained.params,

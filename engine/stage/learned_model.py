@@ -25,10 +25,10 @@ from engine.learned.crystal import (
     make_crystal_samples,
     pairs_of,
 )
-from engine.learned.graph import molecule_graph, to_blocks
+from engine.learned.graph import Graph, molecule_graph, to_blocks
 from engine.learned.loss import Samples, make_samples
 from engine.learned.model import Model, Trained, make_model
-from engine.learned.novelty import novelty
+from engine.learned.novelty import novelty, unseen
 from engine.learned.orbitals import OrbitalBasis
 from engine.learned.scales import Scale, Scales
 
@@ -137,11 +137,20 @@ def _blank(basis: OrbitalBasis) -> Scales:
 
 
 def novelty_of(trained: Trained, symbols: Sequence[str], positions: Any, guess: Any) -> float:
-    """Returns how far a geometry is from the training set, in units of its farthest one."""
+    """Returns how far a geometry is from the training set, in units of its farthest one.
+
+    Infinite with an element or a pair of elements the training set does not have.
+    """
     basis = trained.model.basis
     graph = molecule_graph(basis, symbols, positions)
     found = novelty(trained.scales, graph, to_blocks(basis, symbols, guess))
     return found / trained.facts["novelty_reference"]
+
+
+def never_seen(trained: Trained, graph: Graph) -> list[str]:
+    """Returns the elements ("C") and pairs ("C-O") of a graph that were in no training geometry."""
+    names = trained.model.basis.elements
+    return ["-".join(names[z] for z in where) for where in unseen(trained.scales, graph)]
 
 
 def crystal_novelty(
@@ -151,14 +160,15 @@ def crystal_novelty(
     positions: np.ndarray,
     mesh: np.ndarray,
     guess: np.ndarray,
-) -> float:
-    """Returns the same of a crystal; `guess` is H0(R), one per class of the mesh."""
+) -> tuple[float, list[str]]:
+    """Returns novelty and `never_seen` of a crystal; `guess` is H0(R), one per class of a mesh."""
     basis, cutoff = trained.model.basis, trained.model.options.cutoff_bohr
     pairs = pairs_of(lattice, positions, cutoff)
     graph = crystal_graph(basis, symbols, lattice, positions, pairs, cutoff)
     inside = np.linalg.norm(graph.vectors, axis=-1) < cutoff
     blocks = crystal_blocks(basis, symbols, guess, mesh, pairs, inside)
-    return novelty(trained.scales, graph, blocks) / trained.facts["novelty_reference"]
+    found = novelty(trained.scales, graph, blocks)
+    return found / trained.facts["novelty_reference"], never_seen(trained, graph)
 
 
 def check_shells(trained: Trained, own: Mapping[str, Sequence[int]], path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.config.learned import FlowConfig, LearnedModelConfig
-from engine.learned import crystal, lattice
+from engine.learned import crystal, lattice, loss
 from engine.learned.model import init, make_model, make_predict
 from engine.learned.orbitals import OrbitalBasis
 from engine.learned.scales import Scales, fit_scale
@@ -154,3 +154,26 @@ def test_blocks_leave_smoothly_at_the_cutoff(made):
         scale = CUTOFF / lengths[0] * (1 + nudge)
         found.append(at(made[-1](SYMBOLS, scale * a, r, MESH, guess), scale * a, np.zeros((1, 3))))
     assert np.abs(found[1] - found[0]).max() < 1e-2 * np.abs(found[0]).max()
+
+
+def test_the_error_of_training_is_that_of_the_prediction(made):
+    """Of a regression, where windows close too."""
+    model, params, scales, _ = made
+    rng = np.random.default_rng(4)
+    a, r = cell(rng)
+    pairs = crystal.pairs_of(a, r, CUTOFF)
+    graph = crystal.crystal_graph(BASIS, SYMBOLS, a, r, pairs, CUTOFF)
+    inside = np.linalg.norm(graph.vectors, axis=-1) < CUTOFF
+    guess, true = (
+        crystal.crystal_blocks(BASIS, SYMBOLS, symmetric_blocks(rng, MESH), MESH, pairs, inside)
+        for _ in range(2)
+    )
+    sample = loss.Samples(graph, guess, true, None, None, None, None)
+    known = params, scales, jax.tree.map(jnp.asarray, sample), jax.random.key(0)
+    errors = [
+        jax.jit(f, static_argnums=0)(model, *known)
+        for f in (loss.predicted_error, loss.integrated_error)
+    ]
+    for one, other in zip(*errors, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
+    assert np.any((graph.window > 0) & (graph.window < 0.9))

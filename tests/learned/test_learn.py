@@ -6,6 +6,7 @@ import logging
 import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -23,7 +24,9 @@ from engine.io.labels import read_labels
 from engine.io.learned import read_learned
 from engine.io.mean_field import read_mean_field
 from engine.io.system import write_system
-from engine.learned.training import draw
+from engine.learned.loss import Samples, fit_scales
+from engine.learned.model import init, make_predict
+from engine.learned.training import draw, make_training
 from engine.mean_field.pyscf_solver import solve
 from engine.stage import loop
 from engine.stage.labels import labels as make_labels
@@ -40,7 +43,13 @@ MODEL = LearnedModelConfig(
     channels=4, input_channels=3, output_channels=3, layers=1, hidden=8, radial=6
 )
 LEARN = LearnConfig(
-    steps=120, batch=4, learning_rate=0.02, warmup_steps=10, checkpoint_steps=30, average=0.9
+    steps=120,
+    batch=4,
+    learning_rate=0.02,
+    warmup_steps=10,
+    checkpoint_steps=30,
+    average=0.9,
+    fine_tune_steps=40,
 )
 
 
@@ -105,9 +114,10 @@ def test_training_beats_the_initial_guess_on_geometries_it_never_saw(folder):
 def test_the_trace_and_the_model_say_what_was_done(folder):
     trace = hdf5.read(folder / "trace.h5", "trace").data
     assert len(trace["loss"]) == 120 and trace["loss"][-20:].mean() < 0.3 * trace["loss"][:5].mean()
-    validations = trace["validation_ha"][29::30]
+    validations, scores = (trace[name][29::30] for name in ("validation_ha", "validation_score"))
     facts = read_learned(folder / "model.h5").facts
-    assert facts["validation_ha"] == pytest.approx(validations.min())
+    np.testing.assert_array_equal(scores[:2], validations[:2])  # then the loss of fine-tuning
+    assert facts["validation_ha"] == pytest.approx(validations[2 + np.argmin(scores[2:])])
     assert facts["shells"] == {"H": [0, 0]} and facts["mean_field"]["basis"] == "6-31g"
     assert facts["geometries"] == [16] and facts["novelty_reference"] > 1
     attempt = json.loads((folder / "state/attempt-001.json").read_text())
@@ -115,15 +125,15 @@ def test_the_trace_and_the_model_say_what_was_done(folder):
 
 
 def test_a_killed_training_ends_with_the_same_numbers(folder, tmp_path, monkeypatch):
-    """Stopped at step 40 of 120 by the time limit, started again: equal to the last bit."""
+    """Stopped in fine-tuning, before its first validation, and started again: equal to the bit."""
     plain, calls = loop.Deadline.near, []
 
     def near(self, *arguments):
         calls.append(1)
-        return len(calls) == 40 or plain(self, *arguments)
+        return len(calls) == 85 or plain(self, *arguments)
 
     monkeypatch.setattr(loop.Deadline, "near", near)
-    with pytest.raises(Interrupted, match="after step 40 of 120"):
+    with pytest.raises(Interrupted, match="after step 85 of 120"):
         train(folder, tmp_path)
     train(folder, tmp_path)
     whole, resumed = (hdf5.read(f / "model.h5", "learned_hamiltonian") for f in (folder, tmp_path))
@@ -137,9 +147,60 @@ def test_a_killed_training_ends_with_the_same_numbers(folder, tmp_path, monkeypa
 def test_training_ends_when_validations_no_longer_improve():
     options = dataclasses.replace(LEARN, checkpoint_steps=2, patience=2)
     errors = np.repeat([3.0, 2.0, 2.5, 2.6], 2)
-    assert not exhausted({"validation_ha": errors[:6]}, options)
-    assert exhausted({"validation_ha": errors}, options)
-    assert not exhausted({"validation_ha": errors}, dataclasses.replace(options, patience=0))
+    assert exhausted({"validation_score": errors[:6]}, options) == ""
+    why = exhausted({"validation_score": errors}, options)
+    assert why == "no better validation among the last 2"
+    assert exhausted({"validation_score": errors}, dataclasses.replace(options, patience=0)) == ""
+
+
+def test_patience_starts_again_with_fine_tuning():
+    options = dataclasses.replace(
+        LEARN, steps=12, fine_tune_steps=5, checkpoint_steps=2, patience=1
+    )
+    scores = np.repeat([3.0, 2.0, 1.0, 30.0, 20.0, 25.0], 2)  # the first fine-tuned step is 7
+    ends = [bool(exhausted({"validation_score": scores[:n]}, options)) for n in range(2, 14, 2)]
+    assert ends == [False] * 5 + [True]
+
+
+@pytest.mark.parametrize("flows", [FlowConfig(), FlowConfig(enabled=True, steps=2, samples=2)])
+def test_validations_are_of_what_is_predicted(folder, flows):
+    """Also of a flow, whose input in training holds a share of the answer."""
+    known = read_labels(folder / "labels.h5").part("validation")
+    model = load(folder / "model.h5").model._replace(flow=flows)
+    samples = samples_of(model, known)
+    scales, params = fit_scales(model, [samples]), init(model, jax.random.key(0))
+    training = make_training(model, LEARN)
+    found = training.validate(training.init(params), scales, [samples], 0)
+    assert found.best_ha == found.best_score == found.validation_ha
+    predict, noise = make_predict(model), jax.random.split(jax.random.key(0), LEARN.batch)
+    errors = [
+        predict(params, scales, known.symbols, known.positions[g], known.guess[g], noise[g])
+        - known.fock[g]
+        for g in range(len(known.positions))
+    ]
+    assert float(found.validation_ha) == pytest.approx(np.mean(np.abs(errors)), rel=1e-4)
+
+
+def test_fine_tuning_is_judged_by_its_own_loss(monkeypatch):
+    """The first fine-tuned parameters win whatever came before; then the loss decides."""
+
+    def make_loss(model, options, **_):
+        def loss(params, scales, samples, key, fine):
+            one = np.ones(len(samples.occupied))
+            return params["loss"] * one, params["error"] * one
+
+        return loss
+
+    monkeypatch.setattr("engine.learned.training.make_loss", make_loss)
+    training = make_training(None, dataclasses.replace(LEARN, steps=10, fine_tune_steps=4))
+    samples = Samples(*[None] * 6, occupied=np.ones((4, 1)))
+    state, seen = training.init({"loss": jnp.asarray(9.0), "error": jnp.asarray(9.0)}), []
+    for number, loss, error in ((5, 3.0, 1.0), (6, 7.0, 5.0), (8, 2.0, 6.0), (9, 2.5, 0.5)):
+        state, _ = training.step(state, None, samples, jax.random.key(0), jnp.asarray(number))
+        state = state._replace(average={"loss": jnp.asarray(loss), "error": jnp.asarray(error)})
+        state = training.validate(state, None, [samples], number)
+        seen.append([float(x) for x in (state.best["loss"], state.best_ha, state.validation_ha)])
+    assert seen == [[3, 1, 1], [7, 5, 5], [2, 6, 6], [2, 6, 0.5]]
 
 
 def test_batches_depend_on_seed_and_step_alone(folder):
@@ -209,6 +270,23 @@ def test_a_prediction_that_is_not_good_enough_is_not_used(folder, tmp_path, capl
     assert re.search(reason, caplog.text)
 
 
+def test_a_pair_that_was_never_seen_is_not_predicted(folder, tmp_path, caplog):
+    """As if the set had had atoms alone: the gate names the pair, the guess is the ordinary one."""
+    record = hdf5.read(folder / "model.h5", "learned_hamiltonian")
+    data = {
+        k: v * 0 if k.startswith("scales/") and "pair" in k else v for k, v in record.data.items()
+    }
+    facts = record.attributes
+    hdf5.write(
+        tmp_path / "model.h5", "learned_hamiltonian", data, fingerprint="x", attributes=facts
+    )
+    (tmp_path / "system.h5").write_bytes((folder / "system.h5").read_bytes())
+    with caplog.at_level(logging.WARNING):
+        found = mean_field(tmp_path, tmp_path, UseConfig(converge=False))
+    assert "not used: novelty inf: its training never saw H-H;" in caplog.text
+    assert found.converged and found.total == ordinary().total
+
+
 def test_a_model_of_something_else_is_refused(folder, tmp_path):
     other = dataclasses.replace(MEAN_FIELD, basis="sto-3g")
     with pytest.raises(DataError, match="the model is of basis '6-31g'"):
@@ -254,7 +332,7 @@ def solve_guess(positions):
 @pytest.mark.parametrize("prior", ["goe", "tensor", "path"])
 def test_flows_learn_too(folder, tmp_path, prior):
     asked = sections(
-        dataclasses.replace(LEARN, steps=300),
+        dataclasses.replace(LEARN, steps=300, fine_tune_steps=0),
         flow=dataclasses.asdict(FlowConfig(enabled=True, prior=prior)),
     )
     trained = train(folder, tmp_path, asked)
