@@ -77,6 +77,10 @@ class Campaign:
             for method in methods:
                 matching.check_run(self, material, method)
         self.families()
+        for name, family in self.family_sections.items():
+            where = f"{self.path}, key 'families', family '{name}'"
+            for run in families.fitted_runs(self, family) if family.corrections else ():
+                matching.check_corrections(self, *run, family.corrections, where)
         for contrast in self.contrast_sections():
             where = f"{self.path}, key 'contrasts', contrast '{contrast['name']}'"
             for term in contrast["terms"]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from engine import matching
 from engine.config.family import FamilyConfig, resolve_family
 from engine.errors import ConfigError
 
@@ -48,7 +47,7 @@ def resolve(campaign: Any, name: str, family: FamilyConfig) -> dict[str, Any]:
 
 
 def _check_one_substance(campaign: Any, family: FamilyConfig, where: str) -> None:
-    """Refuses materials that a fit cannot put on one curve, and columns that will be missing."""
+    """Refuses materials that a fit cannot put on one curve."""
     kinds = {m: _kind(campaign.material(m)) for m in family.materials}
     first = family.materials[0]
     for material, kind in kinds.items():
@@ -58,20 +57,19 @@ def _check_one_substance(campaign: Any, family: FamilyConfig, where: str) -> Non
                 where=f"{where}, key 'materials'",
                 expected="materials of one substance",
             )
-    common = [
-        method
-        for method in campaign.runs[first]
-        if all(method in campaign.runs[material] for material in family.materials)
-    ]
-    if not common:
+    if not fitted_runs(campaign, family):
         raise ConfigError(
             "no method runs for all materials",
             where=f"{where}, key 'materials'",
             expected="a common method in the campaign's runs",
         )
-    for method in common:
-        for material in family.materials:
-            matching.check_corrections(campaign, material, method, family.corrections, where)
+
+
+def fitted_runs(campaign: Any, family: FamilyConfig) -> list[tuple[str, str]]:
+    """Returns the runs (material, method) of the methods that run for all materials."""
+    known = [campaign.runs.get(material, ()) for material in family.materials]
+    common = [method for method in known[0] if all(method in methods for methods in known)]
+    return [(material, method) for method in common for material in family.materials]
 
 
 def _kind(facts: Any) -> str:

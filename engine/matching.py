@@ -8,7 +8,6 @@ from engine import models
 from engine.config.learned import LOCALISED
 from engine.config.method import check_sites
 from engine.errors import ConfigError
-from engine.sections import with_sites
 from engine.system.block2 import check_block2
 from engine.system.orbital_space import check_kind
 from engine.system.orbital_space import check_size as check_space
@@ -50,7 +49,8 @@ def check_run(campaign, material: str, method: str) -> None:
             remedy="use a method with ansatz ferminet",
         )
     if "order-parameter" in options.evaluate.observables:
-        check_sites(with_sites(options.evaluate, facts).sites, facts.electrons, where)
+        sites = options.evaluate.with_sites(facts.config.structure).sites
+        check_sites(sites, facts.electrons, where)
     return None
 
 

@@ -110,7 +110,7 @@ def _of_method(campaign, stage: str, facts: Material, method: str, twist: int) -
     names_ = (FOCK_SECTIONS if options.space == "fock" else STAGE_SECTIONS)[stage]
     content |= {name: getattr(options, name) for name in names_}
     if stage == "evaluate" and options.space == "real":
-        content["evaluate"] = with_sites(options.evaluate, facts)
+        content["evaluate"] = options.evaluate.with_sites(facts.config.structure)
         runaway = options.vmc.runaway_ha_per_particle
         if runaway != config.VmcConfig.runaway_ha_per_particle:
             content["runaway_ha_per_particle"] = runaway
@@ -154,14 +154,6 @@ def _localised(facts: Material) -> dict[str, Any]:
     """Returns what Gaussians on sites need instead of the material's own mean field."""
     section = dataclasses.replace(facts.config.mean_field, method=LOCALISED)
     return {"mean_field": section, "sites": facts.config.structure.sites}
-
-
-def with_sites(options: config.EvaluateConfig, facts: Material) -> config.EvaluateConfig:
-    """Returns the section with the crystal of the material, where the method names none."""
-    sites = getattr(facts.config.structure, "sites", None)
-    if sites is None or options.sites != config.EvaluateConfig().sites:
-        return options
-    return dataclasses.replace(options, sites=sites)
 
 
 def _pseudopotentials(facts: Material) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 from engine.config.learned import LOCALISED, check_reference
 from engine.config.schema import key, section
@@ -262,6 +263,13 @@ class EvaluateConfig:
         default=8,
         at_least=1,
     )
+
+    def with_sites(self, structure: Any) -> EvaluateConfig:
+        """Returns the section with the crystal of a structure, where it names none itself."""
+        sites = getattr(structure, "sites", None)
+        if sites is None or self.sites != EvaluateConfig().sites:
+            return self
+        return dataclasses.replace(self, sites=sites)
 
     def check_material(
         self,

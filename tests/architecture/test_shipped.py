@@ -16,7 +16,8 @@ def test_every_material_resolves_with_every_method(material):
     bare = ROOT / "campaign.yaml", 0, {material: ("fock",)}
     facts = Campaign(ROOT, *bare).material(material).config
     own = facts.mean_field.method in ("plane-waves", "oscillator") or facts.positrons
-    unfit = {"slater"} if facts.mean_field.method == "oscillator" else set()
+    no_nuclei = facts.mean_field.method == "oscillator"
+    unfit = {"slater", "transferable"} if no_nuclei else set()
     unfit |= {"fock"} if own else set()
     unfit |= set(METHODS) - {"fock"} if facts.pseudopotentials else set()
     unfit |= set() if getattr(facts.structure, "sites", None) else {"crystal"}
