@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from engine.fock.determinants import NONE, FockSpace, aufbau, valid
+from engine.fock.determinants import NONE, FockSpace, aufbau, grouped, valid
 from engine.fock.slater_condon import FockHamiltonian, connected, connected_elements, diagonal
 
 SCORES = ("max", "sum", "residual", "epstein-nesbet")
@@ -117,13 +117,11 @@ def _merge(
     """Adds the contributions to each determinant up; leaves out the core."""
     used = jnp.abs(values) > ZERO
     y = jnp.where(used[:, None, None], y, jnp.uint64(NONE))
-    every = jnp.concatenate([y, core]).reshape(-1, 2 * space.words)
+    every = jnp.concatenate([y, core])
     values = jnp.concatenate([values, jnp.zeros(len(core), values.dtype)])
     inside = jnp.concatenate([jnp.zeros(len(y), bool), jnp.ones(len(core), bool)])
-    order = jnp.lexsort(tuple(every.T))
+    order, segment = grouped(every)
     every, values, inside = every[order], values[order], inside[order]
-    fresh = jnp.any(every[1:] != every[:-1], axis=1)
-    segment = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(fresh, dtype=jnp.int32)])
     count = len(every)
 
     def total(x):
@@ -135,7 +133,7 @@ def _merge(
         jnp.arange(count), segment, count, indices_are_sorted=True
     )  # count itself in slots without a determinant
     outside = (total(inside.astype(jnp.int32)) == 0) & (jnp.arange(count) <= segment[-1])
-    words = every[jnp.minimum(first, count - 1)].reshape(-1, 2, space.words)
+    words = every[jnp.minimum(first, count - 1)]
     words = jnp.where(outside[:, None, None], words, jnp.uint64(NONE))
     kept = len(y)  # at most one slot per contribution; the empty ones go last
     order = jnp.argsort(~valid(words), stable=True)[:kept]

@@ -114,6 +114,17 @@ def enumerate_all(space: FockSpace) -> Array:
     return pack(jnp.asarray(np.stack(pairs, axis=1)))
 
 
+def grouped(words: Array) -> tuple[Array, Array]:
+    """Returns (order, group) of equal determinants in a list (M, 2, w).
+
+    `order` (M,) sorts the list, empty slots last; `group` (M,) numbers the different ones along it.
+    """
+    flat = words.reshape(len(words), -1)
+    order = jnp.lexsort(tuple(flat.T))
+    fresh = jnp.any(flat[order[1:]] != flat[order[:-1]], axis=1)
+    return order, jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(fresh, dtype=jnp.int32)])
+
+
 def valid(words: Array) -> Array:
     """Returns (...,) False for the empty slots of a list (..., 2, w)."""
     return jnp.any(words != jnp.uint64(NONE), axis=(-1, -2))

@@ -28,7 +28,7 @@ from jax.flatten_util import ravel_pytree
 
 from engine.config.fock import FockOptimizerConfig
 from engine.fock.backflow import Backflow
-from engine.fock.determinants import NONE
+from engine.fock.determinants import NONE, grouped
 from engine.fock.functional import krylov_step, make_amplitudes, residual
 from engine.fock.gram import centring, gram_matrix, stack, unstack
 from engine.fock.subspace import Subspace
@@ -188,11 +188,7 @@ def _orbits(model: Backflow):
         if not model.representative:
             return filled, jnp.asarray(len(words))  # empty slots have amplitude zero
         own = jax.vmap(model.representative)(words).words
-        own = jnp.where(filled[:, None, None] > 0, own, jnp.uint64(NONE)).reshape(len(words), -1)
-        order = jnp.lexsort(tuple(own.T))
-        own = own[order]
-        fresh = jnp.any(own[1:] != own[:-1], axis=1)
-        orbit = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.cumsum(fresh, dtype=jnp.int32)])
+        order, orbit = grouped(jnp.where(filled[:, None, None] > 0, own, jnp.uint64(NONE)))
         total = jax.ops.segment_sum(filled[order], orbit, len(words), indices_are_sorted=True)
         first = jax.ops.segment_min(order, orbit, len(words), indices_are_sorted=True)
         times = jnp.zeros_like(filled).at[first].set(total, mode="drop") * filled
@@ -213,7 +209,7 @@ def _size(rows: int, count: int, batch: int | None) -> tuple[int, bool]:
 
 
 def _draw(words, amplitudes, vector, moved, times, key, *, size: int, whole: bool):
-    """Returns words, amplitudes, vector and J phi' of `size` rows, one of every orbit.
+    """Returns words (size, 2, w), amplitudes, vector and J phi' (size,), one row of every orbit.
 
     Without replacement, with probabilities that follow |psi|; rows times the root of `times`.
     """

@@ -139,6 +139,13 @@ def _reach(labels: CrystalSet) -> float:
     return min(reach(lattice, labels.mesh) for lattice in labels.lattice)
 
 
+def pseudopotentials_of(sets: Sequence[Labels]) -> dict[str, str]:
+    """Returns element -> pseudopotential of all labelled sets."""
+    return {
+        symbol: name for s in sets for symbol, name in s.facts.get("pseudopotentials", {}).items()
+    }
+
+
 def _facts(
     sections: dict[str, Any],
     sets: Sequence[Labels],
@@ -159,11 +166,7 @@ def _facts(
         "model": sections["model"],
         "flow": sections["flow"],
         "learn": sections["learn"],
-        "pseudopotentials": {
-            symbol: name
-            for s in sets
-            for symbol, name in s.facts.get("pseudopotentials", {}).items()
-        },
+        "pseudopotentials": pseudopotentials_of(sets),
         "reach_bohr": min((_reach(s) for s in sets if isinstance(s, CrystalSet)), default=0.0),
         "mesh": [list(map(int, s.mesh)) if isinstance(s, CrystalSet) else None for s in sets],
         "molecules": [s.facts["material"] for s in sets],

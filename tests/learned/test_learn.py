@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import re
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,7 @@ from engine.learned.training import draw, make_training
 from engine.mean_field.pyscf_solver import solve
 from engine.stage import loop
 from engine.stage.labels import labels as make_labels
-from engine.stage.learn import exhausted, learn
+from engine.stage.learn import exhausted, learn, pseudopotentials_of
 from engine.stage.learned_errors import QUANTITIES, learned_errors
 from engine.stage.learned_mean_field import learned_mean_field
 from engine.stage.learned_model import load, novelty_of, samples_of
@@ -343,3 +344,9 @@ def test_flows_learn_too(folder, tmp_path, prior):
     )
     assert trained.facts["validation_ha"] < 0.3 * start
     assert jax.tree.leaves(trained.params)[0].dtype == np.float32
+
+
+def test_a_model_knows_the_pseudopotentials_of_all_its_sets():
+    sets = [SimpleNamespace(facts={"pseudopotentials": {x: f"gth-{x}"}}) for x in ("Si", "C")]
+    sets.append(SimpleNamespace(facts={}))
+    assert pseudopotentials_of(sets) == {"Si": "gth-Si", "C": "gth-C"}

@@ -137,6 +137,8 @@ def test_sections_of_the_stages(folder):
         "evaluate",
         "n_cells",
     }
+    write(folder, "methods/net.yaml", "vmc: {steps: 10, runaway_ha_per_particle: 5}\n")
+    assert checked(folder).sections("evaluate", "h2", "net", 0)["runaway_ha_per_particle"] == 5
     average = campaign.sections("twist_average", "chain", "net")
     assert (average["n_atoms"], average["n_cells"], average["seed"]) == (2, 2, 5)
     assert average["twists"][1] == {"frac": [0.25, 0.0, 0.0], "index": 1, "weight": 0.5}
