@@ -149,7 +149,8 @@ def test_without_momentum_the_whole_way_is_gone_in_fifteen_steps():
 def test_stretched_bonds_need_few_steps(batch, spin_flip):
     """R = 3.6 bohr: gradient steps are far away after as many; half of the rows take more."""
     krylov = FockOptimizerConfig(krylov=8, learning_rate=0.5, norm_constraint=1.0)
-    error = train(krylov, 60, batch, spin_flip)
-    assert -1e-5 < error < (1.5 if batch == 200 else 0.02)  # FCI is converged to 1e-7 mHa
+    half = batch == 200  # with spin flips 150 are most of the 210 different ones
+    error = train(krylov, 80 if half else 60, batch, spin_flip)
+    assert -1e-5 < error < (1.5 if half else 0.02)  # FCI is converged to 1e-7 mHa
     if batch is None:
         assert train(FockOptimizerConfig(), 60) > 1
