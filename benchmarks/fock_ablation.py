@@ -73,7 +73,9 @@ class Run:
             period=chosen.period,
             chunk=min(256, max(1, IN_FLIGHT // self.space.n_connected)),
         )
-        optimizer = FockOptimizerConfig(krylov=8, learning_rate=0.5, norm_constraint=1.0)
+        optimizer = FockOptimizerConfig(
+            krylov=8, learning_rate=1.0, momentum=0.0, norm_constraint=1.0
+        )
         if variant["rule"] == "one-stage-vmc":
             optimizer = FockOptimizerConfig(functional="asymmetric")
         self.optimizer = make_fock_optimizer(self.model, optimizer, is_complex=False)
@@ -197,7 +199,7 @@ def main() -> None:
     names = [label_of(variant) for variant in variants()]
     running.add_argument("--only", nargs="+", default=[], choices=names, help="all if left out")
     running.add_argument("--output", default="ablation.jsonl")
-    for name, value in (("core", 64), ("steps", 60), ("every", 5), ("period", 5)):
+    for name, value in (("core", 64), ("steps", 30), ("every", 5), ("period", 5)):
         running.add_argument(f"--{name}", type=int, default=value)
     running.add_argument("--width", type=int, default=32)
     running.add_argument("--seed", type=int, default=1)

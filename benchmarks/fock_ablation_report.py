@@ -27,7 +27,7 @@ def described(line: dict) -> str:
         f"{mha(line, 'projected_pt2'):.3f}",
         f"{mha(line, 'asymmetric'):.3f}",
         str(last["amplitudes"]),
-        f"{last['seconds']:.0f}",
+        f"{last['seconds']:.1f}",
     )
     return f"| {' | '.join(cells)} |"
 

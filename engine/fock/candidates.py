@@ -9,7 +9,8 @@ epstein-nesbet  |r_y| / max(|E - H_yy|, guard)   first-order amplitude
 
 No amplitude of y is needed. The core goes through in passes; each keeps its largest
 contributions |<y|H|x> psi_x|, so that memory is bounded by `buffer` whatever the system, and
-the scores are exact where nothing had to be left out.
+the scores are exact where nothing had to be left out. Where all are wanted that do not fit, the
+outside comes in slices: each determinant y is in one of them, with all its contributions.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Candidates(NamedTuple):
         max: (M,) largest |contribution|.
         diagonal: (M,) H_yy, hartree.
         complete: Scalar, whether no contribution that counts had to be left out.
+        crowding: Scalar, the most contributions that counted in a pass per slot of it.
     """
 
     words: Array
@@ -49,6 +51,7 @@ class Candidates(NamedTuple):
     max: Array
     diagonal: Array
     complete: Array
+    crowding: Array
 
     def score(self, name: str, energy: Array) -> Array:
         """Returns (M,) the score `name`, -1 in empty slots; `energy` is that of the core."""
@@ -63,7 +66,9 @@ class Candidates(NamedTuple):
 
 
 def make_candidates(space: FockSpace, *, chunk: int, buffer: int):
-    """Builds the compiled (H, core (V, 2, w), psi (V,)) -> Candidates.
+    """Builds the compiled (H, core (V, 2, w), psi (V,), part=0, parts=1) -> Candidates.
+
+    Those of one part where the outside is cut into `parts` slices.
 
     Args:
         space: Orbitals and electrons.
@@ -73,30 +78,54 @@ def make_candidates(space: FockSpace, *, chunk: int, buffer: int):
     words, elements = connected(space), connected_elements(space)
 
     @jax.jit
-    def candidates(H: FockHamiltonian, core: Array, psi: Array) -> Candidates:
+    def candidates(
+        H: FockHamiltonian, core: Array, psi: Array, part: int = 0, parts: int = 1
+    ) -> Candidates:
         passes = -(-len(core) // chunk)
         size = -(-len(core) // passes)
         kept = min(size * space.n_connected, max(buffer // passes, 1))
+        ranks = jnp.arange(1, kept + 1)
 
-        def one_pass(part):
-            x, amplitude = part
+        def one_pass(some):
+            x, amplitude = some
             y = jax.vmap(words)(x).reshape(-1, 2, space.words)
             values = jax.vmap(lambda x, c: elements(H, x) * c)(x, amplitude).reshape(-1)
-            _, best = jax.lax.top_k(jnp.abs(values), kept)
-            left_out = kept < len(values)
-            whole = (jnp.abs(values[best[-1]]) <= ZERO) if left_out else jnp.asarray(True)
-            return y[best], values[best], whole
+            values = jnp.where(_slice(y, parts) == part, values, 0.0)
+            counts = jnp.abs(values) > ZERO
+            count = jnp.sum(counts)
+            if kept == len(values):
+                return y, values, count
+            chosen = jax.lax.cond(
+                count <= kept,
+                lambda: jnp.searchsorted(jnp.cumsum(counts), ranks).astype(jnp.int32),
+                lambda: jax.lax.top_k(jnp.abs(values), kept)[1],
+            )
+            last = len(values) - 1  # slots beyond those that count are empty
+            return (
+                y[jnp.minimum(chosen, last)],
+                jnp.where(chosen <= last, values[jnp.minimum(chosen, last)], 0.0),
+                count,
+            )
 
         filled, amplitudes = _filled(space, core, psi)
-        parts = (
+        chunks = (
             _passes(filled, passes, aufbau(space)),
             _passes(amplitudes, passes, jnp.zeros((), psi.dtype)),
         )
-        y, values, whole = jax.lax.map(one_pass, parts)
+        y, values, counts = jax.lax.map(one_pass, chunks)
         y, values = y.reshape(-1, 2, space.words), values.reshape(-1)
-        return _merge(space, H, core, y, values, jnp.all(whole))
+        return _merge(space, H, core, y, values, jnp.max(counts) / kept)
 
     return candidates
+
+
+def _slice(words: Array, parts: Array) -> Array:
+    """Returns (M,) which of the slices, of about equal size, determinants (M, 2, w) are in."""
+    mixed = jnp.zeros(len(words), jnp.uint64)
+    for word in words.reshape(len(words), -1).T:
+        mixed = (mixed ^ word) * jnp.uint64(0x9E3779B97F4A7C15)
+        mixed = mixed ^ (mixed >> jnp.uint64(29))
+    return (mixed >> jnp.uint64(32)) % jnp.asarray(parts, jnp.uint64)
 
 
 def _filled(space: FockSpace, core: Array, psi: Array) -> tuple[Array, Array]:
@@ -112,7 +141,7 @@ def _passes(values: Array, passes: int, fill: Array) -> Array:
 
 
 def _merge(
-    space: FockSpace, H: FockHamiltonian, core: Array, y: Array, values: Array, complete: Array
+    space: FockSpace, H: FockHamiltonian, core: Array, y: Array, values: Array, crowding: Array
 ) -> Candidates:
     """Adds the contributions to each determinant up; leaves out the core."""
     used = jnp.abs(values) > ZERO
@@ -141,7 +170,7 @@ def _merge(
     safe = jnp.where(valid(words)[:, None, None], words, aufbau(space))
     levels = jax.lax.map(lambda x: diagonal(space, H, x), safe, batch_size=4096)
     sums = (total(values)[order], total(magnitude)[order], largest[order])
-    return Candidates(words, *sums, levels, complete)
+    return Candidates(words, *sums, levels, crowding <= 1.0, crowding)
 
 
 def best(candidates: Candidates, score: Array, count: int) -> Array:

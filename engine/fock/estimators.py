@@ -1,44 +1,58 @@
 """Energies of a trained network that need no sampling, each under its own name.
 
-projected       Rayleigh quotient of the amplitudes on the core; a bound
+projected       Rayleigh quotient of the amplitudes on the determinants at hand; a bound
 projected-pt2   projected + sum over y outside of |r_y|^2 / (E - H_yy), Epstein and Nesbet
-asymmetric      sum over the core of conj(psi) (H psi) / <psi|psi>, H psi over everything; no bound
+asymmetric      sum over those at hand of conj(psi) (H psi) / <psi|psi>, H psi over everything; no
+                bound
+selected-ci     the lowest state of the determinants at hand: what the network could reach
 
 The denominators of the correction are those of the projected energy; where one is not negative
-the correction diverges and is reported as such (not a number).
+the correction diverges and is reported as such (not a number). What couples to the determinants
+at hand comes in as many slices as `buffer` asks for.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from engine.fock.candidates import Candidates, make_candidates
 from engine.fock.determinants import FockSpace, aufbau, valid
+from engine.fock.exact import diagonalised
 from engine.fock.functional import make_amplitudes, residual
 from engine.fock.slater_condon import FockHamiltonian, spin_squared
 from engine.fock.subspace import make_subspace
 from engine.types import Wavefunction
+
+ROOM = 1.1
+"""Slots per contribution expected in a slice: slices are not of exactly equal size."""
+CUTS = 16
+"""A slice is not cut into more than so many."""
 
 
 class CoreEnergies(NamedTuple):
     """Hartree per simulation cell; see the module.
 
     Attributes:
-        projected: Energy of the amplitudes on the core.
-        pt2: Correction to it.
-        asymmetric: Energy with the network's amplitudes outside the core.
-        variance: Of the projected state within the core, hartree^2.
+        projected: Energy of the amplitudes on the determinants.
+        selected_ci: Lowest energy of the same determinants.
+        pt2: Correction to the projected energy.
+        asymmetric: Energy with the network's amplitudes outside; NaN where not computed.
+        variance: Of the projected state within the determinants, hartree^2.
         kinetic: Kinetic part of `projected`.
         spin_squared: <S^2> of the projected state.
-        connected: Determinants outside the core that entered.
+        connected: Determinants outside that entered.
         complete: Whether all contributions that count fitted into the buffer.
     """
 
     projected: float
+    selected_ci: float
     pt2: float
     asymmetric: float
     variance: float
@@ -60,8 +74,9 @@ def core_energies(
     is_complex: bool,
     chunk: int,
     buffer: int,
+    asymmetric_slices: float = 1,
 ) -> CoreEnergies:
-    """Returns the energies of the network on a core.
+    """Returns the energies of the network on a list of determinants.
 
     Args:
         wavefunction: The ansatz.
@@ -72,32 +87,64 @@ def core_energies(
         H: The Hamiltonian.
         T: The kinetic energy.
         is_complex: Whether amplitudes are complex.
-        chunk: Determinants of the core per pass over its connections.
-        buffer: Contributions kept; too small a one truncates the correction.
+        chunk: Determinants per pass over their connections.
+        buffer: Contributions kept at a time.
+        asymmetric_slices: Most slices for which the network's amplitudes outside are evaluated:
+            they can be many millions.
     """
-    good = valid(core)
+    core = core[valid(core)]
     amplitudes = jax.jit(make_amplitudes(wavefunction, is_complex=is_complex))
     build, empty = make_subspace(space), core[:0]
-    words = jnp.where(good[:, None, None], core, aufbau(space))
-    psi = jnp.where(good, amplitudes(params, words, reference), 0.0)
-    found = residual(build(H, core, empty), psi, "projected")
+    psi = amplitudes(params, core, reference)
+    inside = build(H, core, empty)
+    found = residual(inside, psi, "projected")
     psi = psi / jnp.linalg.norm(psi)
     others = [
         residual(build(operator, core, empty), psi, "projected").energy
         for operator in (T, spin_squared(space))
     ]
-    outside = _trimmed(make_candidates(space, chunk=chunk, buffer=buffer)(H, core, psi))
-    ratio = _outside_amplitudes(amplitudes, space, params, reference, core, outside)
+    pt2, tail, connected, complete = 0.0, 0.0, 0, True
+    for parts, outside in _slices(make_candidates(space, chunk=chunk, buffer=buffer), H, core, psi):
+        pt2 += float(second_order(outside, found.energy))
+        connected += int(jnp.sum(valid(outside.words)))
+        complete &= bool(outside.complete)
+        if parts > asymmetric_slices:
+            tail = float("nan")
+            continue
+        ratio = _outside_amplitudes(amplitudes, space, params, reference, core, outside)
+        tail += float(jnp.vdot(outside.residual, ratio).real)
     return CoreEnergies(
         projected=float(found.energy),
-        pt2=float(second_order(outside, found.energy)),
-        asymmetric=float(found.energy + jnp.vdot(outside.residual, ratio).real),
+        selected_ci=diagonalised(inside, np.asarray(psi))[0],
+        pt2=pt2,
+        asymmetric=float(found.energy) + tail,
         variance=float(found.variance),
         kinetic=float(others[0]),
         spin_squared=float(others[1]),
-        connected=int(jnp.sum(valid(outside.words))),
-        complete=bool(outside.complete),
+        connected=connected,
+        complete=complete,
     )
+
+
+def _slices(candidates, H: FockHamiltonian, core: Array, psi: Array) -> Iterator:
+    """Yields (slices, Candidates of one): everything outside, in one where it fits.
+
+    A slice that does not fit is cut into two, but not for ever: a buffer may be too small for what
+    couples to one determinant.
+    """
+    found = candidates(H, core, psi)
+    if bool(found.complete):
+        yield 1, _trimmed(found)
+        return
+    parts = math.ceil(ROOM * float(found.crowding))
+    todo, finest = [(part, parts) for part in reversed(range(parts))], CUTS * parts
+    while todo:
+        part, parts = todo.pop()
+        found = candidates(H, core, psi, part, parts)
+        if bool(found.complete) or parts >= finest:
+            yield parts, _trimmed(found)
+        else:
+            todo += [(part + parts, 2 * parts), (part, 2 * parts)]
 
 
 def _trimmed(outside: Candidates) -> Candidates:

@@ -22,8 +22,11 @@ def lowest_energy(space: FockSpace, H: FockHamiltonian) -> float:
     return diagonalised(make_subspace(space)(H, every, every[:0]))[0]
 
 
-def diagonalised(subspace: Subspace) -> tuple[float, np.ndarray]:
-    """Returns (lowest eigenvalue, eigenvector (V,)) of H_VV, by Lanczos iteration."""
+def diagonalised(subspace: Subspace, near: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    """Returns (lowest eigenvalue, eigenvector (V,)) of H_VV, by Lanczos iteration.
+
+    It starts at amplitudes `near` (V,), or at the determinant of lowest diagonal element.
+    """
     size = subspace.core_size
     dtype = np.dtype(subspace.core_elements.dtype)
     apply = jax.jit(lambda psi: subspace.apply_core(psi))
@@ -34,8 +37,10 @@ def diagonalised(subspace: Subspace) -> tuple[float, np.ndarray]:
     operator = LinearOperator(
         (size, size), matvec=lambda v: np.asarray(apply(v.reshape(-1))), dtype=dtype
     )
-    start = np.zeros(size, dtype)
-    start[np.argmin(np.asarray(subspace.diagonal[:size]))] = 1.0
-    start += 1e-3 * np.random.default_rng(0).normal(size=size)  # every symmetry has a part
+    if near is None:
+        near = np.zeros(size, dtype)
+        near[np.argmin(np.asarray(subspace.diagonal[:size]))] = 1.0
+    start = near / np.linalg.norm(near)
+    start = start + 1e-3 * np.random.default_rng(0).normal(size=size)  # every symmetry has a part
     values, vectors = eigsh(operator, k=1, which="SA", v0=start, tol=1e-12)
     return float(values[0]), vectors[:, 0]

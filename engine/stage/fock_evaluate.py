@@ -6,7 +6,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from engine import __version__
 from engine.config import parse
@@ -48,9 +50,10 @@ def fock_evaluate(
     job = load_fock("evaluate", sections, integrals=integrals, start=checkpoint)
     options = parse(FockEvaluateConfig, sections["evaluate"], where="evaluate")
     params, selected = job.restored(before, checkpoint)
-    core = selected.core  # in the slots of the training: the same programs serve
-    named = _core(job, params, core)
-    line = _extrapolated(job, params, core, named) if options.estimator == "extrapolated" else None
+    trained = filled(jnp.concatenate([selected.core, selected.survivors]))
+    named = _core(job, params, trained, slices=np.inf if options.estimator == "asymmetric" else 1)
+    extrapolating = options.estimator == "extrapolated"
+    line = _extrapolated(job, params, trained, named) if extrapolating else None
     target_ha = options.target_error_ha_per_cell * job.integrals.n_cells
     sampled = options.estimator == "mcmc"
     columns = sample(job, params, selected, options, target_ha, state_dir) if sampled else {}
@@ -78,21 +81,20 @@ def fock_evaluate(
     _report(job, facts, named)
 
 
-def _extrapolated(job: FockJob, params: Any, core: Any, largest: CoreEnergies) -> float:
-    """Returns the energy at zero correction, over the core and its halves."""
-    core = filled(core)
+def _extrapolated(job: FockJob, params: Any, trained: Array, largest: CoreEnergies) -> float:
+    """Returns the energy at zero correction, over the determinants and their halves."""
     amplitudes = make_amplitudes(job.model.wavefunction, is_complex=job.is_complex)
-    cores = nested_cores(core, amplitudes(params, core, job.reference))
-    found = [largest, *(_core(job, params, smaller) for smaller in cores[1:])]
+    cores = nested_cores(trained, amplitudes(params, trained, job.reference))
+    found = [largest, *(_core(job, params, smaller, slices=0) for smaller in cores[1:])]
     for smaller, energies in zip(cores, found, strict=True):
         log.info(
-            "%s: core %d: projected %.6f, correction %.6f Ha",
+            "%s: %d determinants: projected %.6f, correction %.6f Ha",
             *(job.name, len(smaller), energies.projected, energies.pt2),
         )
     return extrapolated([e.projected for e in found], [e.pt2 for e in found])
 
 
-def _core(job: FockJob, params: Any, core: Any) -> CoreEnergies:
+def _core(job: FockJob, params: Any, core: Array, *, slices: float) -> CoreEnergies:
     options = job.selection_options
     return core_energies(
         job.model.wavefunction,
@@ -105,6 +107,7 @@ def _core(job: FockJob, params: Any, core: Any) -> CoreEnergies:
         is_complex=job.is_complex,
         chunk=options.chunk,
         buffer=options.buffer,
+        asymmetric_slices=slices,
     )
 
 
@@ -152,8 +155,9 @@ def _exact(
 def _names(named: CoreEnergies) -> dict[str, Any]:
     return {
         "projected_ha": named.projected,
+        "selected_ci_ha": named.selected_ci,
         "projected_pt2_ha": named.projected + named.pt2,
-        "asymmetric_ha": named.asymmetric,
+        "asymmetric_ha": named.asymmetric if np.isfinite(named.asymmetric) else None,
         "spin_squared": named.spin_squared,
         "pt2_complete": named.complete,
     }
@@ -189,7 +193,7 @@ def _report(job: FockJob, facts: dict[str, Any], named: CoreEnergies) -> None:
     )
     if not named.complete:
         log.warning(
-            "%s: not all connections fitted into selection.buffer: second order is truncated",
+            "%s: some slices did not fit into selection.buffer: second order is truncated",
             job.name,
         )
     if facts["error_ha"] > facts["target_error_ha"]:

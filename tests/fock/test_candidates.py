@@ -26,6 +26,32 @@ def dense(n=6, up=3, down=2, is_complex=False):
     return space, H, *matrix(space, H)
 
 
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_slices_of_the_outside_are_the_whole_in_parts(is_complex):
+    """Each determinant is in one slice, with all its contributions, in a tenth of the memory."""
+    space, H, _, every = dense(is_complex=is_complex)
+    core, psi = every[chosen(every, 20)], jnp.asarray(amplitudes(20, is_complex))
+    whole = listed(make_candidates(space, chunk=7, buffer=10**6)(H, core, psi))
+    candidates, found, parts = make_candidates(space, chunk=7, buffer=400), {}, 13
+    assert not bool(candidates(H, core, psi).complete)
+    for part in range(parts):
+        piece = candidates(H, core, psi, part, parts)
+        assert bool(piece.complete)
+        assert not found.keys() & listed(piece).keys()
+        found |= listed(piece)
+    assert found.keys() == whole.keys()
+    for name, values in whole.items():
+        assert found[name] == pytest.approx(values, abs=1e-12)
+
+
+def listed(found):
+    """Returns {determinant: (residual, sum, max, diagonal)}."""
+    good = np.asarray(valid(found.words))
+    columns = (found.residual, found.sum, found.max, found.diagonal)
+    values = np.stack([np.asarray(c)[good] for c in columns], axis=1)
+    return {tuple(w.ravel()): v for w, v in zip(np.asarray(found.words)[good], values, strict=True)}
+
+
 def chosen(every, size, seed=0):
     return np.random.default_rng(seed).choice(len(every), size, replace=False)
 

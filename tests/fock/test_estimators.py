@@ -45,7 +45,9 @@ def quotient(matrix, psi):
 
 
 @pytest.mark.parametrize("is_complex", [False, True])
-def test_every_energy_is_the_sum_it_is_named_after(is_complex):
+@pytest.mark.parametrize("buffer", [10**6, 60])
+def test_every_energy_is_the_sum_it_is_named_after(is_complex, buffer):
+    """Also where a small buffer makes the outside come in slices."""
     space, H, T, model, params, reference, full, every, amplitudes = world(is_complex)
     psi = np.asarray(amplitudes(params, every, reference))
     empty = jnp.full((3, *every.shape[1:]), NONE, jnp.uint64)  # slots that do not count
@@ -59,7 +61,8 @@ def test_every_energy_is_the_sum_it_is_named_after(is_complex):
         T,
         is_complex=is_complex,
         chunk=5,
-        buffer=10**6,
+        buffer=buffer,
+        asymmetric_slices=np.inf,
     )
     core = psi[CORE] / np.linalg.norm(psi[CORE])
     inside = full[np.ix_(CORE, CORE)]
@@ -70,6 +73,7 @@ def test_every_energy_is_the_sum_it_is_named_after(is_complex):
     wanted = (np.abs(tail) ** 2 / gaps).sum() if (gaps[np.abs(tail) > 0] < 0).all() else np.nan
     row = core.conj() @ full[CORE] @ psi / np.linalg.norm(psi[CORE])
     assert found.projected == pytest.approx(energy, abs=1e-10)
+    assert found.selected_ci == pytest.approx(np.linalg.eigvalsh(inside)[0], abs=1e-10)
     assert found.pt2 == pytest.approx(wanted, abs=1e-10, nan_ok=True)
     assert found.asymmetric == pytest.approx(row.real, abs=1e-10)
     assert found.variance == pytest.approx(np.linalg.norm(inside @ core - energy * core) ** 2)
