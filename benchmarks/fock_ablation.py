@@ -74,7 +74,7 @@ class Run:
             chunk=min(256, max(1, IN_FLIGHT // self.space.n_connected)),
         )
         optimizer = FockOptimizerConfig(
-            krylov=8, learning_rate=1.0, momentum=0.0, norm_constraint=1.0
+            functional="symmetric", krylov=8, learning_rate=1.0, momentum=0.0, norm_constraint=1.0
         )
         if variant["rule"] == "one-stage-vmc":
             optimizer = FockOptimizerConfig(functional="asymmetric")
@@ -108,7 +108,7 @@ class Run:
         if step:
             self.amplitudes += rows(lists)
             lists = self.select.renew(params, self.H, self.reference, lists, step)
-        return trimmed(lists), self.select.subspace(self.H, trimmed(lists), step)
+        return trimmed(lists), self.select.subspace(self.H, trimmed(lists), step, "symmetric")
 
     def timed(self, kind: str, call, *arguments):
         """Adds the processor seconds of a call; of one that compiles, those of the others."""

@@ -92,10 +92,10 @@ class FockOptimizerConfig:
 
     name: str = key("optimizer", default="spring", choices=("spring", "adam"))
     functional: str = key(
-        "energy that is minimised: of core and survivors, or of the core alone (projected, "
-        "asymmetric)",
-        default="symmetric",
-        choices=("symmetric", "projected", "asymmetric"),
+        "energy that is minimised: of core and survivors (full), of both without what couples "
+        "survivors to one another (symmetric), or of the core alone (projected, asymmetric)",
+        default="full",
+        choices=("full", "symmetric", "projected", "asymmetric"),
     )
     learning_rate: float = key("initial rate", default=0.1, above=0)
     decay_steps: float = key(

@@ -1,5 +1,7 @@
 """Energies of amplitudes on a subspace, and their gradients in the space of amplitudes.
 
+full        <psi|H|psi> / <psi|psi> over core and survivors: the projected energy of a subspace
+            that has both in its core
 symmetric   <psi|H_eff|psi> / <psi|psi> over core and survivors: trains both, is no bound
 projected   <psi|H_VV|psi> / <psi|psi> over the core: the bound that is reported
 asymmetric  sum over the core of conj(psi) (H psi) / <psi|psi>, H psi over core and survivors
@@ -44,11 +46,10 @@ class Residual(NamedTuple):
 def residual(subspace: Subspace, psi: Array, functional: str) -> Residual:
     """Returns energy and residual; R is S for the symmetric functional, V for the others."""
     core = psi[: subspace.core_size]
-    rows = {"symmetric": psi, "projected": core, "asymmetric": core}[functional]
+    rows = psi if functional == "symmetric" else core
     norm = jnp.linalg.norm(rows)
-    image = (
-        subspace.apply_core(core) if functional == "projected" else subspace.apply(psi)[: len(rows)]
-    )
+    alone = functional in ("full", "projected")
+    image = subspace.apply_core(core) if alone else subspace.apply(psi)[: len(rows)]
     energy = jnp.vdot(rows, image).real / norm**2
     vector = (image - energy * rows) / norm
     return Residual(energy, jnp.vdot(vector, vector).real, rows / norm, vector)
@@ -63,7 +64,7 @@ def krylov_step(subspace: Subspace, found: Residual, functional: str, size: int)
     Args:
         subspace: The effective Hamiltonian.
         found: Energy, normalised amplitudes and residual.
-        functional: "symmetric" or "projected".
+        functional: "full", "symmetric" or "projected".
         size: Vectors of the space; 2 is a line search along the residual.
     """
     apply = subspace.apply if functional == "symmetric" else subspace.apply_core

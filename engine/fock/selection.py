@@ -53,13 +53,17 @@ class Selection(NamedTuple):
         start: H -> Selected, without a network: its lowest state.
         renew: (params, H, reference, Selected, step) -> Selected, at multiples of the period; the
             same object where no survivor could enter the core.
-        subspace: (H, Selected, step) -> Subspace of the lists made at `step`.
+        subspace: (H, Selected, step, functional) -> Subspace of the lists made at `step`; core and
+            survivors are its core where the functional is "full".
+        trained: (Selected, step, functional) -> Selected after the last step: its core holds the
+            determinants whose energy was minimised.
     """
 
     size: Any
     start: Any
     renew: Any
     subspace: Any
+    trained: Any
 
 
 def check_core(options: SelectionConfig, space: FockSpace) -> None:
@@ -193,10 +197,18 @@ def make_selection(
         energy = residual(sub, psi, "projected").energy
         return padded(core, outlook(H, core, psi, energy, step))
 
-    def subspace(H, selected: Selected, step: int):
-        return build(H, *map(trimmed, active(selected, step)))
+    def minimised(selected: Selected, step: int, functional: str) -> Selected:
+        core, survivors = map(trimmed, active(selected, step))
+        if functional != "full":
+            return Selected(core, survivors)
+        both = jnp.concatenate([core, survivors])
+        both = both[jnp.argsort(~valid(both), stable=True)]  # empty slots last
+        return Selected(trimmed(both), survivors[:0])
 
-    return Selection(size, start, renew, subspace)
+    def subspace(H, selected: Selected, step: int, functional: str) -> Subspace:
+        return build(H, *minimised(selected, step, functional))
+
+    return Selection(size, start, renew, subspace, minimised)
 
 
 @jax.jit

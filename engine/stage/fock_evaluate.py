@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -50,7 +49,7 @@ def fock_evaluate(
     job = load_fock("evaluate", sections, integrals=integrals, start=checkpoint)
     options = parse(FockEvaluateConfig, sections["evaluate"], where="evaluate")
     params, selected = job.restored(before, checkpoint)
-    trained = filled(jnp.concatenate([selected.core, selected.survivors]))
+    trained = filled(selected.core)
     named = _core(job, params, trained, slices=np.inf if options.estimator == "asymmetric" else 1)
     extrapolating = options.estimator == "extrapolated"
     line = _extrapolated(job, params, trained, named) if extrapolating else None

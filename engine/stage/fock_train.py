@@ -103,18 +103,25 @@ def fock_vmc(
         finished=lambda columns, step: trained(columns, step, options.min_steps, accuracy_ha),
     )
     state, columns = loop.run(plan, initial)
+    steps = len(columns["energy_ha"])
+    functional = _functional(job)
+    selected = job.selection.trained(state.selected, max(steps - 1, 0), functional)
     write_training(
         job,
         columns,
-        steps=len(columns["energy_ha"]),
+        steps=steps,
         stopped=loop.ended(plan, columns),
         checkpoint=checkpoint,
         trace=trace,
         state_dir=state_dir,
         params=state.params,
         optimizer=state.optimizer,
-        selected=state.selected._asdict(),
+        selected=selected._asdict(),
     )
+
+
+def _functional(job: FockJob) -> str:
+    return parse(FockOptimizerConfig, job.sections["optimizer"], where="optimizer").functional
 
 
 def make_iteration(job: FockJob, params: Any, selected: Selected):
@@ -134,7 +141,7 @@ def make_iteration(job: FockJob, params: Any, selected: Selected):
             state = state._replace(selected=renewed)
         if made not in held:
             held.clear()
-            held[made] = job.selection.subspace(H, state.selected, made)
+            held[made] = job.selection.subspace(H, state.selected, made, options.functional)
         params, optimum, info = optimizer.step(
             state.params, state.optimizer, held[made], job.reference
         )

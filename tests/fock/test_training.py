@@ -35,7 +35,7 @@ def train(integrals, selection, steps, width=32, **optimizer):
     for step in range(steps):
         if step % selection.period == 0:
             lists = select.renew(params, H, reference, lists, step) if step else lists
-            subspace = select.subspace(H, lists, step)
+            subspace = select.subspace(H, lists, step, "symmetric")
         params, state, info = optimum.step(params, state, subspace, reference)
     return float(info["energy_ha"]), float(info["functional_ha"]), lists.core
 
