@@ -1,4 +1,4 @@
-"""Metropolis sampling with Gaussian moves of all particles and an adaptive width."""
+"""Metropolis sampling with Gaussian moves, of all particles of one charge at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class MetropolisState(NamedTuple):
 
     Attributes:
         walkers: (W, n, 3) positions, bohr, inside the cell.
-        width: () standard deviation of the proposal for unit mass, bohr.
+        width: (kinds,) standard deviation of the proposal for unit mass, bohr; electrons first
+            where there are any, then positrons.
     """
 
     walkers: Array
@@ -28,10 +29,11 @@ class MetropolisState(NamedTuple):
 
 
 def make_metropolis(options: SamplerConfig) -> Sampler:
-    """Builds a sampler that makes `options.moves` moves of all particles per step.
+    """Builds a sampler that makes `options.moves` moves of every particle per step.
 
-    A proposal displaces every coordinate by a Gaussian of standard deviation
-    width / sqrt(mass). After a step the width moves so that the acceptance approaches
+    A proposal displaces every coordinate by a Gaussian of standard deviation width / sqrt(mass), of
+    electrons and of positrons in turn: a positron outside of an atom is as free as the electrons of
+    its core are not. After a step the width of each moves so that its acceptance approaches
     `options.acceptance` (only where `adapt` is 1), and walkers are wrapped into the cell. In an
     electron gas the initial width is in units of rs. The width stays below the size of a periodic
     cell, where a flat density accepts everything.
@@ -39,29 +41,37 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
 
     def init(walkers, system):
         width = jnp.asarray(options.width_bohr * system.spacing, walkers.dtype)
+        width = jnp.broadcast_to(width, (len(system.kinds),))
         return MetropolisState(system.settle(walkers), width)
 
     def step(key, log_density, state, system, adapt):
         walkers, width = state
-        scale = jnp.asarray(1 / system.particle_masses**0.5, walkers.dtype)[:, None]
+        kinds = len(system.kinds)
+        moved = [system.particle_charges == charge for charge in system.kinds.values()]
+        scales = jnp.asarray(moved / system.particle_masses**0.5, walkers.dtype)[..., None]
 
         def move(i, carry):
             walkers, log_old, accepted = carry
+            kind = i % kinds
             key_move, key_accept = jax.random.split(jax.random.fold_in(key, i))
             noise = jax.random.normal(key_move, walkers.shape, walkers.dtype)
-            proposal = walkers + width * scale * noise
+            proposal = walkers + width[kind] * scales[kind] * noise
             log_new = log_density(proposal)
             uniform = jax.random.uniform(key_accept, log_old.shape, log_old.dtype, minval=1e-30)
             accept = jnp.log(uniform) < log_new - log_old
             walkers = jnp.where(accept[:, None, None], proposal, walkers)
-            return walkers, jnp.where(accept, log_new, log_old), accepted + accept
+            accepted = accepted.at[:, kind].add(accept)
+            return walkers, jnp.where(accept, log_new, log_old), accepted
 
-        start = (walkers, log_density(walkers), jnp.zeros(len(walkers), jnp.float64))
-        walkers, _, accepted = jax.lax.fori_loop(0, options.moves, move, start)
-        acceptance = accepted.mean() / options.moves
+        counts = jnp.zeros((len(walkers), kinds), jnp.float64)
+        start = (walkers, log_density(walkers), counts)
+        walkers, _, counts = jax.lax.fori_loop(0, kinds * options.moves, move, start)
+        acceptance = counts.mean(axis=0) / options.moves
         factor = jnp.exp(ADAPTATION_RATE * adapt * (acceptance - options.acceptance))
         wider = jnp.minimum(width * factor, system.cell.extent)
         new = MetropolisState(system.settle(walkers), wider.astype(width.dtype))
-        return new, {"acceptance": acceptance, "width_bohr": width}
+        info = {"acceptance": acceptance.mean(), "width_bohr": width[0]}
+        others = zip(list(system.kinds)[1:], width[1:], strict=True)
+        return new, info | {f"width_{name}_bohr": value for name, value in others}
 
     return Sampler(init, step)

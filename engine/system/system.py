@@ -75,6 +75,12 @@ class System:
         return np.repeat([s.charge for s in self.species], self.counts)
 
     @property
+    def kinds(self) -> dict[str, float]:
+        """Charges that differ, by the name of the first species that has each."""
+        named = {s.charge: s.name for s in reversed(self.species)}
+        return {named[c]: c for c in dict.fromkeys(s.charge for s in self.species)}
+
+    @property
     def particle_masses(self) -> np.ndarray:
         """(n,) mass of each particle of a walker."""
         return np.repeat([s.mass for s in self.species], self.counts)

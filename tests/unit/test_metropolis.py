@@ -43,6 +43,20 @@ def test_hydrogen_density_moments_and_acceptance():
     assert float(infos[-1]["acceptance"]) == pytest.approx(0.525, abs=0.05)
 
 
+def test_electrons_and_positrons_have_widths_of_their_own():
+    """A density that holds the electrons thirty times tighter than the positron."""
+    tight, wide = 0.1, 3.0
+    spread = np.array([tight, tight, wide])
+    both = system(species=(*electrons(1, 1), Species("positron_up", 1, 1.0)))
+    log_density = lambda r: -((r / spread[:, None]) ** 2 / 2).sum((-1, -2))
+    state, infos = sampled(log_density, both, steps=200)
+    found = np.asarray(state.walkers).std(axis=(0, 2))
+    assert found == pytest.approx(spread, rel=5 / np.sqrt(2 * 3 * 2000))
+    last = infos[-1]
+    assert last["width_bohr"] < 3 * tight and last["width_positron_up_bohr"] > 0.5 * wide
+    assert float(last["acceptance"]) == pytest.approx(0.525, abs=0.05)
+
+
 def test_width_is_frozen_without_adaptation():
     _, infos = sampled(lambda r: -(r**2).sum((-1, -2)), system())
     widths = [float(i["width_bohr"]) for i in infos]
