@@ -140,16 +140,18 @@ def test_the_chain_visits_determinants_as_often_as_psi_squared_says():
 
 
 @pytest.mark.parametrize("is_complex", [False, True])
-@pytest.mark.parametrize("functional", ["symmetric", "projected", "asymmetric"])
+@pytest.mark.parametrize("functional", ["full", "symmetric", "projected", "asymmetric"])
 def test_functionals_are_those_of_the_dense_blocks(functional, is_complex):
     space, H, _, _, params, reference, full, every, amplitudes = world(is_complex)
-    sub = make_subspace(space)(H, every[CORE], every[SURVIVORS])
     both = np.concatenate([CORE, SURVIVORS])
+    lists = (both, both[:0]) if functional == "full" else (CORE, SURVIVORS)
+    sub = make_subspace(space)(H, *(every[x] for x in lists))
     psi = np.asarray(amplitudes(params, every[both], reference))
     found = residual(sub, jnp.asarray(psi), functional)
     v = len(CORE)
     block = full[np.ix_(both, both)].copy()
-    block[v:, v:] = np.diag(np.diag(block[v:, v:]))
+    if functional != "full":
+        block[v:, v:] = np.diag(np.diag(block[v:, v:]))
     if functional == "projected":
         block, psi = block[:v, :v], psi[:v]
     image = block @ psi
