@@ -74,10 +74,15 @@ class Run:
             chunk=min(256, max(1, IN_FLIGHT // self.space.n_connected)),
         )
         optimizer = FockOptimizerConfig(
-            functional="symmetric", krylov=8, learning_rate=1.0, momentum=0.0, norm_constraint=1.0
+            functional=chosen.functional,
+            krylov=8,
+            learning_rate=1.0,
+            momentum=0.0,
+            norm_constraint=1.0,
         )
         if variant["rule"] == "one-stage-vmc":
             optimizer = FockOptimizerConfig(functional="asymmetric")
+        self.functional = optimizer.functional
         self.optimizer = make_fock_optimizer(self.model, optimizer, is_complex=False)
         self.select = make_selection(
             self.model.wavefunction, self.selection, self.space, is_complex=False
@@ -108,7 +113,7 @@ class Run:
         if step:
             self.amplitudes += rows(lists)
             lists = self.select.renew(params, self.H, self.reference, lists, step)
-        return trimmed(lists), self.select.subspace(self.H, trimmed(lists), step, "symmetric")
+        return trimmed(lists), self.select.subspace(self.H, trimmed(lists), step, self.functional)
 
     def timed(self, kind: str, call, *arguments):
         """Adds the processor seconds of a call; of one that compiles, those of the others."""
@@ -203,7 +208,7 @@ def main() -> None:
         running.add_argument(f"--{name}", type=int, default=value)
     running.add_argument("--width", type=int, default=32)
     running.add_argument("--seed", type=int, default=1)
-    running.set_defaults(call=run)
+    running.set_defaults(call=run, functional="symmetric")
     tables = commands.add_parser("table")
     tables.add_argument("input")
     tables.add_argument("--tolerance", type=float, default=0.1, help="millihartree")

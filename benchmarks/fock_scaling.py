@@ -44,7 +44,7 @@ def measure(facts: dict) -> dict:
 
     runtime.configure()
     facts = facts | {"core": min(facts["core"], chain_of(facts["atoms"])[1])}
-    options = argparse.Namespace(core=facts["core"], period=5, width=64)
+    options = argparse.Namespace(core=facts["core"], period=5, width=64, functional="full")
     variant = {"rule": "two-stage", "score": "epstein-nesbet", "factor": 1.0}
     one = Run(chain_of(facts["atoms"])[0], variant, options)
     params = one.model.wavefunction.init(jax.random.key(0), one.space, one.reference)
