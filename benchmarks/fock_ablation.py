@@ -216,6 +216,7 @@ def main() -> None:
     drawing = commands.add_parser("figure")
     drawing.add_argument("input")
     drawing.add_argument("output")
+    drawing.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
     drawing.set_defaults(call=figure)
     chosen = parser.parse_args()
     chosen.call(chosen)

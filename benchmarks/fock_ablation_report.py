@@ -40,15 +40,16 @@ def reached(line: dict, target_mha: float) -> dict | None:
 
 
 def table(chosen: argparse.Namespace) -> None:
-    """Prints final energies, and what it takes to come to the energy of one stage."""
+    """Prints final energies, and what it takes to come to the energy of one stage, by seed."""
     lines = [json.loads(line) for line in Path(chosen.input).read_text().splitlines()]
     print("| system | rule | proxy | factor | projected | with PT2 | asymmetric | amplitudes | s |")
     print("| --- " * 9 + "|")
     for line in lines:
         print(described(line))
     print()
-    for system in dict.fromkeys(line["system"] for line in lines):
-        _compare(system, [line for line in lines if line["system"] == system], chosen.tolerance)
+    for system, seed in dict.fromkeys((line["system"], line["seed"]) for line in lines):
+        same = [line for line in lines if (line["system"], line["seed"]) == (system, seed)]
+        _compare(f"{system}, seed {seed}", same, chosen.tolerance)
 
 
 def _compare(system: str, lines: list[dict], tolerance_mha: float) -> None:
@@ -70,12 +71,15 @@ def _compare(system: str, lines: list[dict], tolerance_mha: float) -> None:
 
 
 def figure(chosen: argparse.Namespace) -> None:
-    """Draws the projected energy over exact amplitudes, one panel for each system."""
+    """Draws the projected energy over exact amplitudes, one panel for each system; one seed."""
     sys.path.insert(0, str(ROOT / "workflow/scripts"))
+    from matplotlib.ticker import LogLocator, NullFormatter
     from plots import style
 
     lines = [json.loads(line) for line in Path(chosen.input).read_text().splitlines()]
-    systems = list(dict.fromkeys(line["system"] for line in lines))
+    lines = [line for line in lines if line["seed"] == lines[0]["seed"]]
+    known = dict.fromkeys(line["system"] for line in lines)
+    systems = [name for name in known if name in chosen.systems]
     canvas, panels = style.stack(len(systems))
     for ax, system in zip(panels, systems, strict=True):
         shown = [line for line in lines if line["system"] == system]
@@ -88,6 +92,9 @@ def figure(chosen: argparse.Namespace) -> None:
             label = line["rule"] if not line["score"] else f"two-stage x {line['factor']:g}"
             ax.plot(*zip(*points, strict=True), label=label, linewidth=1.2)
         ax.set(xscale="log", yscale="log", title=system, ylabel="projected - exact (mHa)")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        style.plain_numbers(ax.yaxis)
     panels[-1].set_xlabel("exact amplitudes")
-    style.legend_below(canvas, [panels[0]], 4)
+    style.legend_below(canvas, [max(panels, key=lambda ax: len(ax.lines))], 3)
     style.save(canvas, svg=chosen.output, png=Path(chosen.output).with_suffix(".png"))
