@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.cluster.site import Pool, Site
 from engine.config import CPU_CHUNK, FockMethodConfig, MethodConfig
+from engine.config.fock import FEW_SLICES
 
 AnyMethod = MethodConfig | FockMethodConfig
 
@@ -25,6 +26,10 @@ REFERENCE_MIN = 120
 """Minutes for coupled cluster, full configuration interaction and DMRG on given integrals."""
 CI_VECTORS = 20
 """Vectors of the largest exact diagonalisation that are kept in memory."""
+ELEMENTS, FIRST_PASSES = 5e6, 20
+"""Matrix elements per second that one core is sure to make, and passes that find a first core."""
+SLOT_MB = 3e-4
+"""Memory of a contribution in `selection.buffer`, with what its merging takes."""
 BASE_MB = {"cpu": 3000, "gpu": 12000}
 """Memory of a job without walkers: Python, JAX, compilation."""
 RETRY_LIMIT = 4
@@ -67,7 +72,7 @@ def resources(
         minutes *= 2 ** (attempt - 1)  # it starts from the beginning
         return _asked(site, pool, minutes, memory, attempt, cpus=min(4, pool.cpus))
     if method.space == "fock":
-        found = _asked(site, site.network, *_fock(stage, method), attempt, cpus=1)
+        found = _asked(site, site.network, *_fock(stage, size, method), attempt, cpus=1)
         return _with_gpus(found, site, 1)
     minutes, memory = _network(stage, size, site, method)
     found = _asked(site, site.network, minutes, memory, attempt, cpus=site.cpus)
@@ -142,11 +147,34 @@ def _network(stage: str, size: Size, site: Site, method: MethodConfig) -> tuple[
     return minutes, BASE_MB["cpu"] + 1e-6 * (chunk * ansatz.derivative_bytes(n) + gradients)
 
 
-def _fock(stage: str, method: FockMethodConfig) -> tuple[float, float]:
-    """Returns (minutes, MB) of a stage in second quantisation: one device, a dense Gram matrix."""
-    rows = method.selection.core * (1 + method.selection.survivor_factor)
+def _fock(stage: str, size: Size, method: FockMethodConfig) -> tuple[float, float]:
+    """Returns (minutes, MB) of a stage in second quantisation: one device, a dense Gram matrix.
+
+    Passes over what couples to the determinants: for the first core, at every renewal, and in the
+    slices of the evaluation, there for nested lists that are twice as many together.
+    """
+    options = method.selection
+    rows = options.core * (1 + options.survivor_factor)
     steps = {"pretrain": 0, "vmc": method.vmc.steps, "evaluate": method.evaluate.max_steps}[stage]
-    return START_MIN + steps * (rows + 1e-5 * rows**2) * 1e-5, BASE_MB["cpu"] + 4e-5 * rows**2
+    contributions = rows * _connected(size.electrons)
+    slices = 1 + contributions / options.buffer
+    if method.evaluate.estimator in ("projected", "mcmc"):
+        slices = min(slices, FEW_SLICES)
+    passes = {
+        "pretrain": FIRST_PASSES,
+        "vmc": method.vmc.steps / options.period,
+        "evaluate": 2 * slices,
+    }[stage]
+    minutes = steps * (rows + 1e-5 * rows**2) * 1e-5 + passes * contributions / ELEMENTS / 60
+    memory = 4e-5 * rows**2 + SLOT_MB * min(options.buffer, contributions)
+    return START_MIN + minutes, BASE_MB["cpu"] + memory
+
+
+def _connected(electrons: int) -> float:
+    """Returns the singles and doubles of a determinant, half of the orbitals filled."""
+    half = electrons / 2
+    pairs = half * (half - 1) / 2
+    return 2 * half**2 + 2 * pairs**2 + half**4
 
 
 def _vectors(method: FockMethodConfig) -> float:

@@ -82,7 +82,7 @@ class SelectionConfig:
         "determinants of the core per pass of the first stage", default=256, at_least=1
     )
     buffer: int = key(
-        "contributions kept in the first stage; bounds the memory", default=2000000, at_least=1
+        "contributions kept at a time; bounds the memory", default=2000000, at_least=1
     )
 
 
@@ -126,7 +126,7 @@ class FockOptimizerConfig:
             raise ConfigError(
                 "a Krylov space of the asymmetric functional, whose matrix is not Hermitian",
                 where=f"{where}, key 'krylov'",
-                expected="1, or functional: symmetric or projected",
+                expected="1, or functional: full, symmetric or projected",
                 remedy="set krylov: 1",
             )
 
@@ -172,8 +172,8 @@ class FockEvaluateConfig:
     """Energies of the frozen network, each under its own name."""
 
     estimator: str = key(
-        "which energy is the result: projected on the core (a bound), with second-order "
-        "correction, with that correction extrapolated to zero over nested cores, asymmetric, or "
+        "which energy is the result: projected on the trained determinants (a bound), with second-order "
+        "correction, with that correction extrapolated to zero over nested lists, asymmetric, or "
         "sampled",
         default="projected",
         choices=("projected", "projected-pt2", "extrapolated", "asymmetric", "mcmc"),
@@ -192,6 +192,8 @@ class FockEvaluateConfig:
         check_steps(self.min_steps, self.max_steps, where)
 
 
+FEW_SLICES = 8
+"""Slices of the outside, at most, where its second order is not the energy that is asked for."""
 REFERENCES = ("hf", "mp2", "ccsd", "ccsd-t", "fci", "dmrg")
 """Established methods that run on the same integrals."""
 

@@ -4,7 +4,8 @@ projected       Rayleigh quotient of the amplitudes on the determinants at hand;
 projected-pt2   projected + sum over y outside of |r_y|^2 / (E - H_yy), Epstein and Nesbet
 asymmetric      sum over those at hand of conj(psi) (H psi) / <psi|psi>, H psi over everything; no
                 bound
-selected-ci     the lowest state of the determinants at hand: what the network could reach
+selected-ci     the lowest state of the determinants at hand, of whatever symmetry; a bound below
+                the projected energy
 
 The denominators of the correction are those of the projected energy; where one is not negative
 the correction diverges and is reported as such (not a number). What couples to the determinants
@@ -13,8 +14,9 @@ at hand comes in as many slices as `buffer` asks for.
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +31,8 @@ from engine.fock.functional import make_amplitudes, residual
 from engine.fock.slater_condon import FockHamiltonian, spin_squared
 from engine.fock.subspace import make_subspace
 from engine.types import Wavefunction
+
+log = logging.getLogger(__name__)
 
 ROOM = 1.1
 """Slots per contribution expected in a slice: slices are not of exactly equal size."""
@@ -74,6 +78,7 @@ def core_energies(
     is_complex: bool,
     chunk: int,
     buffer: int,
+    slices: float = math.inf,
     asymmetric_slices: float = 1,
 ) -> CoreEnergies:
     """Returns the energies of the network on a list of determinants.
@@ -89,6 +94,7 @@ def core_energies(
         is_complex: Whether amplitudes are complex.
         chunk: Determinants per pass over their connections.
         buffer: Contributions kept at a time.
+        slices: Most slices to take; where that is too few the correction is truncated.
         asymmetric_slices: Most slices for which the network's amplitudes outside are evaluated:
             they can be many millions.
     """
@@ -104,7 +110,8 @@ def core_energies(
         for operator in (T, spin_squared(space))
     ]
     pt2, tail, connected, complete = 0.0, 0.0, 0, True
-    for parts, outside in _slices(make_candidates(space, chunk=chunk, buffer=buffer), H, core, psi):
+    candidates = make_candidates(space, chunk=chunk, buffer=buffer)
+    for parts, outside in _slices(lambda *part: candidates(H, core, psi, *part), slices):
         pt2 += float(second_order(outside, found.energy))
         connected += int(jnp.sum(valid(outside.words)))
         complete &= bool(outside.complete)
@@ -126,25 +133,33 @@ def core_energies(
     )
 
 
-def _slices(candidates, H: FockHamiltonian, core: Array, psi: Array) -> Iterator:
+def _slices(candidates: Callable[..., Candidates], most: float) -> Iterator:
     """Yields (slices, Candidates of one): everything outside, in one where it fits.
 
     A slice that does not fit is cut into two, but not for ever: a buffer may be too small for what
     couples to one determinant.
+
+    Args:
+        candidates: (part, parts) -> Candidates of one slice; all without arguments.
+        most: Slices to take at most; where it takes more, one that is not complete.
     """
-    found = candidates(H, core, psi)
-    if bool(found.complete):
+    found = candidates(0, 1)
+    parts = math.ceil(ROOM * float(found.crowding))
+    if bool(found.complete) or parts > most:
         yield 1, _trimmed(found)
         return
-    parts = math.ceil(ROOM * float(found.crowding))
+    del found
     todo, finest = [(part, parts) for part in reversed(range(parts))], CUTS * parts
     while todo:
         part, parts = todo.pop()
-        found = candidates(H, core, psi, part, parts)
-        if bool(found.complete) or parts >= finest:
-            yield parts, _trimmed(found)
+        outside = candidates(part, parts)
+        if bool(outside.complete) or parts >= finest:
+            log.info("what lies outside: slice %d of %d", part + 1, parts)
+            outside = _trimmed(outside)
+            yield parts, outside
         else:
             todo += [(part + parts, 2 * parts), (part, 2 * parts)]
+        del outside
 
 
 def _trimmed(outside: Candidates) -> Candidates:

@@ -3,7 +3,7 @@
 full        <psi|H|psi> / <psi|psi> over core and survivors: the projected energy of a subspace
             that has both in its core
 symmetric   <psi|H_eff|psi> / <psi|psi> over core and survivors: trains both, is no bound
-projected   <psi|H_VV|psi> / <psi|psi> over the core: the bound that is reported
+projected   <psi|H_VV|psi> / <psi|psi> over the core, a bound
 asymmetric  sum over the core of conj(psi) (H psi) / <psi|psi>, H psi over core and survivors
 
 All of them move the parameters along 2 Re sum_i conj(b_i) d psi_i with the residual

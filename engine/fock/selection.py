@@ -55,8 +55,8 @@ class Selection(NamedTuple):
             same object where no survivor could enter the core.
         subspace: (H, Selected, step, functional) -> Subspace of the lists made at `step`; core and
             survivors are its core where the functional is "full".
-        trained: (Selected, step, functional) -> Selected after the last step: its core holds the
-            determinants whose energy was minimised.
+        trained: (Selected, step, functional) -> Selected of the lists made at `step`: core and
+            survivors in its core where the functional is "full".
     """
 
     size: Any

@@ -11,7 +11,7 @@ from jax import Array
 
 from engine import __version__
 from engine.config import parse
-from engine.config.fock import FockEvaluateConfig
+from engine.config.fock import FEW_SLICES, FockEvaluateConfig
 from engine.errors import NumericalError
 from engine.fock.estimators import CoreEnergies, core_energies
 from engine.fock.extrapolation import extrapolated, filled, nested_cores
@@ -50,7 +50,12 @@ def fock_evaluate(
     options = parse(FockEvaluateConfig, sections["evaluate"], where="evaluate")
     params, selected = job.restored(before, checkpoint)
     trained = filled(selected.core)
-    named = _core(job, params, trained, slices=np.inf if options.estimator == "asymmetric" else 1)
+    few = options.estimator in ("projected", "mcmc")  # second order is extra
+    limits = {
+        "slices": FEW_SLICES if few else np.inf,
+        "asymmetric_slices": np.inf if options.estimator == "asymmetric" else 1,
+    }
+    named = _core(job, params, trained, **limits)
     extrapolating = options.estimator == "extrapolated"
     line = _extrapolated(job, params, trained, named) if extrapolating else None
     target_ha = options.target_error_ha_per_cell * job.integrals.n_cells
@@ -84,7 +89,7 @@ def _extrapolated(job: FockJob, params: Any, trained: Array, largest: CoreEnergi
     """Returns the energy at zero correction, over the determinants and their halves."""
     amplitudes = make_amplitudes(job.model.wavefunction, is_complex=job.is_complex)
     cores = nested_cores(trained, amplitudes(params, trained, job.reference))
-    found = [largest, *(_core(job, params, smaller, slices=0) for smaller in cores[1:])]
+    found = [largest, *(_core(job, params, smaller, asymmetric_slices=0) for smaller in cores[1:])]
     for smaller, energies in zip(cores, found, strict=True):
         log.info(
             "%s: %d determinants: projected %.6f, correction %.6f Ha",
@@ -93,7 +98,7 @@ def _extrapolated(job: FockJob, params: Any, trained: Array, largest: CoreEnergi
     return extrapolated([e.projected for e in found], [e.pt2 for e in found])
 
 
-def _core(job: FockJob, params: Any, core: Array, *, slices: float) -> CoreEnergies:
+def _core(job: FockJob, params: Any, core: Array, **limits: float) -> CoreEnergies:
     options = job.selection_options
     return core_energies(
         job.model.wavefunction,
@@ -106,7 +111,7 @@ def _core(job: FockJob, params: Any, core: Array, *, slices: float) -> CoreEnerg
         is_complex=job.is_complex,
         chunk=options.chunk,
         buffer=options.buffer,
-        asymmetric_slices=slices,
+        **limits,
     )
 
 
@@ -116,7 +121,7 @@ def _exact(
     """Returns the columns of an energy without statistical error.
 
     Kinetic and potential energy are those of the projected state, and of no other energy.
-    The error of an extrapolated one is its distance from the second-order energy of the whole core.
+    The error of an extrapolated one is its distance from the second-order energy of all.
     """
     energy = {
         "projected": named.projected,
@@ -179,11 +184,11 @@ def _origin(job: FockJob, columns: dict[str, np.ndarray], target_ha: float) -> d
 
 def _report(job: FockJob, facts: dict[str, Any], named: CoreEnergies) -> None:
     log.info(
-        "%s: projected %.6f, with second order %.6f, asymmetric %.6f Ha; <S^2> %.4f",
+        "%s: projected %.6f (selected CI %.6f), with second order %.6f Ha; <S^2> %.4f",
         job.name,
         named.projected,
+        named.selected_ci,
         named.projected + named.pt2,
-        named.asymmetric,
         named.spin_squared,
     )
     log.info(
@@ -192,7 +197,7 @@ def _report(job: FockJob, facts: dict[str, Any], named: CoreEnergies) -> None:
     )
     if not named.complete:
         log.warning(
-            "%s: some slices did not fit into selection.buffer: second order is truncated",
+            "%s: what lies outside did not fit into selection.buffer: second order is truncated",
             job.name,
         )
     if facts["error_ha"] > facts["target_error_ha"]:

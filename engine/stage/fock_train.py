@@ -103,9 +103,10 @@ def fock_vmc(
         finished=lambda columns, step: trained(columns, step, options.min_steps, accuracy_ha),
     )
     state, columns = loop.run(plan, initial)
-    steps = len(columns["energy_ha"])
-    functional = _functional(job)
-    selected = job.selection.trained(state.selected, max(steps - 1, 0), functional)
+    steps = len(columns.get("energy_ha", ()))
+    last = max(steps - 1, 0)
+    renewed = last - last % job.selection_options.period
+    selected = job.selection.trained(state.selected, renewed, _functional(job))
     write_training(
         job,
         columns,

@@ -207,7 +207,11 @@ def test_minsr_is_the_regularised_natural_gradient(is_complex):
     space, H, _, model, params, reference, _, every, amplitudes = world(is_complex)
     sub = make_subspace(space)(H, every[CORE], every[SURVIVORS])
     options = FockOptimizerConfig(
-        momentum=0.0, damping=1e-2, learning_rate=0.5, norm_constraint=1e6
+        functional="symmetric",
+        momentum=0.0,
+        damping=1e-2,
+        learning_rate=0.5,
+        norm_constraint=1e6,
     )
     optimizer = make_fock_optimizer(model, options, is_complex=is_complex)
     moved, _, info = optimizer.step(params, optimizer.init(params), sub, reference)

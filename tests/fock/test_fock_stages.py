@@ -35,7 +35,7 @@ MATERIAL = {
 METHOD = {
     "space": "fock",
     "ansatz": {"width": 8},
-    "selection": {"core": 12, "start": 6, "grow_steps": 8, "survivor_factor": 1.0, "period": 4},
+    "selection": {"core": 6, "start": 3, "grow_steps": 8, "survivor_factor": 1.0, "period": 4},
     "vmc": {"steps": 60, "checkpoint_steps": 10},
 }
 
