@@ -172,9 +172,9 @@ class FockEvaluateConfig:
     """Energies of the frozen network, each under its own name."""
 
     estimator: str = key(
-        "which energy is the result: projected on the trained determinants (a bound), with second-order "
-        "correction, with that correction extrapolated to zero over nested lists, asymmetric, or "
-        "sampled",
+        "which energy is the result: projected on the trained determinants (a bound), with "
+        "second-order correction, with that correction extrapolated to zero over nested lists, "
+        "asymmetric, or sampled",
         default="projected",
         choices=("projected", "projected-pt2", "extrapolated", "asymmetric", "mcmc"),
     )
