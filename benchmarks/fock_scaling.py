@@ -125,7 +125,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     running = commands.add_parser("run")
     running.add_argument("--json")
-    running.add_argument("--renewals", type=int, default=4)
+    running.add_argument("--renewals", type=int, default=8)
     running.add_argument("--atoms", type=int, default=max(ATOMS), help="largest chain")
     running.add_argument("--core", type=int, default=max(CORES), help="largest core")
     running.set_defaults(call=run)
