@@ -12,6 +12,7 @@ b = H psi - E psi on the rows that count.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -43,6 +44,7 @@ class Residual(NamedTuple):
     vector: Array
 
 
+@functools.partial(jax.jit, static_argnames="functional")
 def residual(subspace: Subspace, psi: Array, functional: str) -> Residual:
     """Returns energy and residual; R is S for the symmetric functional, V for the others."""
     core = psi[: subspace.core_size]

@@ -87,6 +87,10 @@ def make_subspace(space: FockSpace):
         static_argnames="width",
     )
 
+    @jax.jit
+    def levels(H: FockHamiltonian, words: Array) -> Array:
+        return jax.lax.map(lambda x: diagonal(space, H, x), words, batch_size=4096)
+
     def subspace(H: FockHamiltonian, core: Array, survivors: Array) -> Subspace:
         both = jnp.concatenate([core, survivors])
         filled = valid(both)
@@ -95,8 +99,7 @@ def make_subspace(space: FockSpace):
         for rows, columns in ((core, both), (survivors, core)):
             width = _bucket(int(count(rows, columns))) if len(rows) else 1
             sides += lists(H, rows, columns, width=width)
-        levels = jax.lax.map(lambda x: diagonal(space, H, x), words, batch_size=4096)
-        return Subspace(words, filled.astype(jnp.float64), levels, *sides)
+        return Subspace(words, filled.astype(jnp.float64), levels(H, words), *sides)
 
     return subspace
 
