@@ -97,6 +97,7 @@ def figure(chosen: argparse.Namespace) -> None:
     """Draws seconds over the size of the core and over the orbitals, with their powers."""
     sys.path.insert(0, str(ROOT / "workflow/scripts"))
     import numpy as np
+    from matplotlib.ticker import NullLocator
     from plots import style
 
     rows = json.loads(Path(chosen.input).read_text())["rows"]
@@ -111,7 +112,9 @@ def figure(chosen: argparse.Namespace) -> None:
             power = np.polyfit(np.log(x[-3:]), np.log(y[-3:]), 1)[0]
             ax.plot(x, y, "o-", label=f"{kind}, power {power:.1f} at the end")
         ax.set(xscale="log", yscale="log", xlabel=labels[line], ylabel="processor seconds")
-        style.plain_numbers(ax.xaxis)
+        ax.set_xticks(x, [f"{value:g}" for value in x])
+        ax.xaxis.set_minor_locator(NullLocator())
+        style.plain_numbers(ax.yaxis)
         ax.legend()
     panels[0].set_title(f"{CHAIN} orbitals")
     panels[1].set_title(f"core of {CORE}")
