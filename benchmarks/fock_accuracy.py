@@ -101,7 +101,14 @@ def stages(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
     facts = hdf5.read(files["result"], "energy").attributes
     references = hdf5.read(files["reference"], "reference")
     kept = ("estimator", "energy_ha", "projected_ha", "projected_pt2_ha", "extrapolated_ha")
-    kept += ("asymmetric_ha", "spin_squared", "pt2_complete", "error_ha", "n_cells")
+    kept += (
+        "selected_ci_ha",
+        "asymmetric_ha",
+        "spin_squared",
+        "pt2_complete",
+        "error_ha",
+        "n_cells",
+    )
     core = hdf5.read(files["checkpoint"], "checkpoint").data["selected/core"]
     return {
         **{name: facts[name] for name in kept},
@@ -114,7 +121,7 @@ def stages(sections: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-NAMES = ("projected", "projected-pt2", "extrapolated", "ccsd", "ccsd-t")
+NAMES = ("projected", "selected-ci", "projected-pt2", "extrapolated", "ccsd", "ccsd-t")
 
 
 def table(_: argparse.Namespace) -> None:
@@ -122,7 +129,8 @@ def table(_: argparse.Namespace) -> None:
 
     The estimator of the campaign is bold.
     """
-    head = ("material", "determinants", "core", "steps", "projected", "with PT2", "extrapolated")
+    head = ("material", "determinants", "core and survivors", "steps")
+    head += ("projected", "selected CI", "with PT2", "extrapolated")
     print(f"| {' | '.join((*head, 'CCSD', 'CCSD(T)'))} |")
     print("| --- " * (len(head) + 2) + "|")
     for text in LINES.read_text().splitlines():
@@ -132,7 +140,8 @@ def table(_: argparse.Namespace) -> None:
         cells = [f"{line['material']} {line['twist'] or ''} {line['set']}".strip()]
         cells += [str(line[name]) for name in ("determinants", "core", "steps")]
         for name in NAMES:
-            value = line.get(f"{name.replace('projected-pt2', 'projected_pt2')}_ha")
+            key = name if name == "ccsd-t" else name.replace("-", "_")
+            value = line.get(f"{key}_ha")
             cell = "" if value is None or value != value else f"{1e3 * (value - exact):.4f}"
             cells.append(f"**{cell}**" if name == line["estimator"] else cell)
         print(f"| {' | '.join(cells)} |")
