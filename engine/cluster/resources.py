@@ -72,7 +72,10 @@ def resources(
         minutes *= 2 ** (attempt - 1)  # it starts from the beginning
         return _asked(site, pool, minutes, memory, attempt, cpus=min(4, pool.cpus))
     if method.space == "fock":
-        found = _asked(site, site.network, *_fock(stage, size, method), attempt, cpus=1)
+        minutes, memory = _fock(stage, size, method)
+        if stage != "vmc":
+            minutes *= 2 ** (attempt - 1)  # it starts from the beginning
+        found = _asked(site, site.network, minutes, memory, attempt, cpus=1)
         return _with_gpus(found, site, 1)
     minutes, memory = _network(stage, size, site, method)
     found = _asked(site, site.network, minutes, memory, attempt, cpus=site.cpus)

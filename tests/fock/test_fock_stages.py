@@ -193,6 +193,17 @@ def test_a_killed_run_ends_with_the_same_numbers(inputs, trained, tmp_path, monk
     assert loop.FLUSH <= 10
 
 
+def test_zero_steps_hand_on_the_first_lists(inputs, tmp_path):
+    run = sections(METHOD | {"vmc": {"steps": 0}})
+    done = hdf5.read(train(inputs, tmp_path, run), "checkpoint").data
+    assert int(done["step"]) == 0
+    start = hdf5.read(tmp_path / "start.h5", "checkpoint").data
+    first = np.concatenate([start[f"selected/{name}"] for name in ("core", "survivors")])
+    assert np.array_equal(
+        *(np.unique(w[(~w).any((1, 2))], axis=0) for w in (first, done["selected/core"]))
+    )
+
+
 def test_a_core_above_the_space_is_refused(inputs, tmp_path):
     run = sections(METHOD | {"selection": {"core": 37}})
     with pytest.raises(ConfigError, match="at most 36"):

@@ -86,6 +86,30 @@ def test_second_quantisation_asks_for_one_device():
     assert larger["mem_mb"] > small["mem_mb"] and larger["runtime"] >= small["runtime"]
 
 
+def test_what_lies_outside_of_many_determinants_takes_time_and_its_buffer_memory():
+    """An energy of second order is made of slices, and a killed one starts from the beginning."""
+
+    def method(buffer, estimator):
+        sections = {"selection": {"core": 512, "buffer": buffer}}
+        sections["evaluate"] = {"estimator": estimator, "max_steps": 20}
+        return parse(FockMethodConfig, {"space": "fock"} | sections, where="")
+
+    chain = Size(electrons=30, atoms=30, n_cells=1, periodic=False)
+    site = {"cpu": CPU | {"max_runtime_min": 10**6, "mem_mb": 10**6}}
+    small, large, bound = (
+        ask("evaluate", chain, method=method(*options), **site)
+        for options in (
+            (2_000_000, "projected-pt2"),
+            (20_000_000, "projected-pt2"),
+            (2_000_000, "projected"),
+        )
+    )
+    assert small["runtime"] > large["runtime"] and small["runtime"] > bound["runtime"]
+    assert large["mem_mb"] > small["mem_mb"]
+    again = ask("evaluate", chain, attempt=2, method=method(2_000_000, "projected"), **site)
+    assert again["runtime"] > bound["runtime"]
+
+
 def test_gpus_and_nodes():
     asked = ask("vmc", gpu=GPU, gpus=4, nodes=2, account="me", qos="long")
     assert asked["slurm_partition"] == "gpu"
