@@ -14,6 +14,7 @@ at hand comes in as many slices as `buffer` asks for.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from engine.fock.candidates import Candidates, make_candidates
+from engine.fock.candidates import Candidates, make_candidates, make_crowding
 from engine.fock.determinants import FockSpace, aufbau, valid
 from engine.fock.exact import diagonalised
 from engine.fock.functional import make_amplitudes, residual
@@ -111,7 +112,9 @@ def core_energies(
     ]
     pt2, tail, connected, complete = 0.0, 0.0, 0, True
     candidates = make_candidates(space, chunk=chunk, buffer=buffer)
-    for parts, outside in _slices(lambda *part: candidates(H, core, psi, *part), slices):
+    crowding = make_crowding(space, chunk=chunk, buffer=buffer)(H, core, psi)
+    take = functools.partial(candidates, H, core, psi)
+    for parts, outside in _slices(take, float(crowding), slices):
         pt2 += float(second_order(outside, found.energy))
         connected += int(jnp.sum(valid(outside.words)))
         complete &= bool(outside.complete)
@@ -133,43 +136,31 @@ def core_energies(
     )
 
 
-def _slices(candidates: Callable[..., Candidates], most: float) -> Iterator:
+def _slices(candidates: Callable[..., Candidates], crowding: float, most: float) -> Iterator:
     """Yields (slices, Candidates of one): everything outside, in one where it fits.
 
     A slice that does not fit is cut into two, but not for ever: a buffer may be too small for what
     couples to one determinant.
 
     Args:
-        candidates: (part, parts) -> Candidates of one slice; all without arguments.
+        candidates: (part, parts) -> Candidates of one slice.
+        crowding: That of all in one.
         most: Slices to take at most; where it takes more, one that is not complete.
     """
-    found = candidates(0, 1)
-    parts = math.ceil(ROOM * float(found.crowding))
-    if bool(found.complete) or parts > most:
-        yield 1, _trimmed(found)
+    parts = math.ceil(ROOM * crowding)
+    if crowding <= 1 or parts > most:
+        yield 1, candidates(0, 1)
         return
-    del found
     todo, finest = [(part, parts) for part in reversed(range(parts))], CUTS * parts
     while todo:
         part, parts = todo.pop()
         outside = candidates(part, parts)
         if bool(outside.complete) or parts >= finest:
             log.info("what lies outside: slice %d of %d", part + 1, parts)
-            outside = _trimmed(outside)
             yield parts, outside
         else:
             todo += [(part + parts, 2 * parts), (part, 2 * parts)]
         del outside
-
-
-def _trimmed(outside: Candidates) -> Candidates:
-    """Returns the filled slots, which come first, and empty ones up to a power of two.
-
-    A buffer has millions of slots for contributions, of which many may be to one determinant.
-    """
-    count = int(jnp.sum(valid(outside.words)))
-    size = min(1 << max(count - 1, 0).bit_length(), len(outside.words))
-    return jax.tree.map(lambda x: x[:size] if x.ndim else x, outside)
 
 
 def second_order(outside: Candidates, energy: Array) -> Array:

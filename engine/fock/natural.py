@@ -28,7 +28,7 @@ from jax.flatten_util import ravel_pytree
 
 from engine.config.fock import FockOptimizerConfig
 from engine.fock.backflow import Backflow
-from engine.fock.determinants import NONE, grouped
+from engine.fock.determinants import NONE, groups
 from engine.fock.functional import krylov_step, make_amplitudes, residual
 from engine.fock.gram import centring, gram_matrix, stack, unstack
 from engine.fock.subspace import Subspace
@@ -188,7 +188,9 @@ def _orbits(model: Backflow):
         if not model.representative:
             return filled, jnp.asarray(len(words))  # empty slots have amplitude zero
         own = jax.vmap(model.representative)(words).words
-        order, orbit = grouped(jnp.where(filled[:, None, None] > 0, own, jnp.uint64(NONE)))
+        own = jnp.where(filled[:, None, None] > 0, own, jnp.uint64(NONE))
+        order = jnp.lexsort(tuple(own.reshape(len(own), -1).T))
+        orbit = groups(own[order])
         total = jax.ops.segment_sum(filled[order], orbit, len(words), indices_are_sorted=True)
         first = jax.ops.segment_min(order, orbit, len(words), indices_are_sorted=True)
         times = jnp.zeros_like(filled).at[first].set(total, mode="drop") * filled

@@ -84,6 +84,16 @@ def diagonal(space: FockSpace, H: FockHamiltonian, x: Array) -> Array:
     return total @ levels + 0.5 * pairs + H.constant
 
 
+def make_levels(space: FockSpace):
+    """Builds the compiled (H, words (M, 2, w)) -> (M,) <x|H|x>."""
+
+    @jax.jit
+    def levels(H: FockHamiltonian, words: Array) -> Array:
+        return jax.lax.map(lambda x: diagonal(space, H, x), words, batch_size=4096)
+
+    return levels
+
+
 def single(space: FockSpace, H: FockHamiltonian, occupied: Array, i: Array, a: Array) -> Array:
     """Returns <y|H|x> of y = a+_a a_i x; `occupied` (2 n,) is the occupation of x."""
     spin, p, q = i // space.n_orbitals, a % space.n_orbitals, i % space.n_orbitals

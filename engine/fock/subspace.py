@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from engine.fock.determinants import BITS, FockSpace, aufbau, rank, valid
+from engine.fock.determinants import FockSpace, aufbau, keys, rank, valid
 from engine.fock.slater_condon import (
     FockHamiltonian,
     between,
     connected,
     connected_elements,
-    diagonal,
+    make_levels,
 )
 
 ROWS = 256
@@ -86,10 +86,7 @@ def make_subspace(space: FockSpace):
         lambda H, rows, columns, width: _lists(space, H, rows, columns, width),
         static_argnames="width",
     )
-
-    @jax.jit
-    def levels(H: FockHamiltonian, words: Array) -> Array:
-        return jax.lax.map(lambda x: diagonal(space, H, x), words, batch_size=4096)
+    levels = make_levels(space)
 
     def subspace(H: FockHamiltonian, core: Array, survivors: Array) -> Subspace:
         both = jnp.concatenate([core, survivors])
@@ -177,17 +174,10 @@ def _by_search(space: FockSpace, H: FockHamiltonian, columns: Array, width: int)
     return one
 
 
-def _keys(space: FockSpace, words: Array) -> Array:
-    """Returns (E, k) what tells determinants (E, 2, w) apart: one word where both spins fit."""
-    if 2 * space.n_orbitals > BITS:
-        return words.reshape(len(words), -1)
-    return (words[:, 0] << jnp.uint64(BITS // 2)) | words[:, 1]
-
-
 def _make_find(space: FockSpace, columns: Array):
     """Builds words (E, 2, w) -> (which are among the columns, their places there)."""
     count, bits = len(columns), len(columns).bit_length()
-    flat = _keys(space, columns)
+    flat = keys(space, columns)
     order = jnp.lexsort(tuple(flat.T)).astype(jnp.int32)
     table = flat[order]
 
@@ -199,7 +189,7 @@ def _make_find(space: FockSpace, columns: Array):
         return found
 
     def find(words):
-        wanted = _keys(space, words)
+        wanted = keys(space, words)
 
         def halve(k, below):
             further = below + jnp.left_shift(1, bits - 1 - k).astype(jnp.int32)
