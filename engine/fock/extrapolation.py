@@ -18,6 +18,8 @@ from engine.fock.determinants import valid
 
 CORES = 3
 """Cores that the line goes through."""
+SHARE = 0.2
+"""Of the correction, the least error of a line; selected configuration interaction uses a fifth."""
 
 
 def nested_cores(core: Array, psi: Array) -> list[Array]:
@@ -48,6 +50,20 @@ def extrapolated(projected: Sequence[float], pt2: Sequence[float]) -> float:
     if not good[0] or np.ptp(x[good]) < 1e-12:
         return float("nan")
     return float(np.polyfit(x[good], y[good], 1, w=1 / np.maximum(np.abs(x[good]), 1e-12))[1])
+
+
+def uncertainty(line: float, projected: float, pt2: float) -> float:
+    """Returns an estimate of what the line may miss, hartree; no standard deviation.
+
+    The larger of its distance from the second-order energy and a share of the correction: both
+    vanish with it, and the first may do so by chance.
+
+    Args:
+        line: The extrapolated energy.
+        projected: Energy of the largest core.
+        pt2: Its correction.
+    """
+    return max(abs(line - projected - pt2), SHARE * abs(pt2))
 
 
 def filled(core: Array) -> Array:

@@ -14,7 +14,7 @@ from engine.config import parse
 from engine.config.fock import FEW_SLICES, FockEvaluateConfig
 from engine.errors import NumericalError
 from engine.fock.estimators import CoreEnergies, core_energies
-from engine.fock.extrapolation import extrapolated, filled, nested_cores
+from engine.fock.extrapolation import extrapolated, filled, nested_cores, uncertainty
 from engine.fock.functional import make_amplitudes
 from engine.io import hdf5
 from engine.io.trace import write_trace
@@ -121,7 +121,7 @@ def _exact(
     """Returns the columns of an energy without statistical error.
 
     Kinetic and potential energy are those of the projected state, and of no other energy.
-    The error of an extrapolated one is its distance from the second-order energy of all.
+    The error of an extrapolated one is an estimate of what the line misses.
     """
     energy = {
         "projected": named.projected,
@@ -137,7 +137,7 @@ def _exact(
             remedy="train longer, enlarge selection.core, or set estimator: projected",
         )
     bound = estimator == "projected"
-    error = 0.0 if line is None else abs(line - named.projected - named.pt2)
+    error = 0.0 if line is None else uncertainty(line, named.projected, named.pt2)
     return {
         "energy_ha": energy,
         "error_ha": error,

@@ -9,8 +9,25 @@ import pytest
 
 from engine.fock import slater_condon as sc
 from engine.fock import subspace
-from engine.fock.candidates import GUARD, SCORES, best, drawn, make_candidates
-from engine.fock.determinants import NONE, FockSpace, aufbau, enumerate_all, valid
+from engine.fock.candidates import (
+    GUARD,
+    SCORES,
+    _largest,
+    best,
+    drawn,
+    make_candidates,
+    make_crowding,
+)
+from engine.fock.determinants import (
+    NONE,
+    FockSpace,
+    _compiled_keys,
+    _compiled_order,
+    aufbau,
+    enumerate_all,
+    sorted_order,
+    valid,
+)
 from engine.fock.subspace import make_subspace
 from tests.fock.systems import hydrogen
 from tests.fock.test_slater_condon import matrix, random_integrals
@@ -107,6 +124,39 @@ def test_a_full_buffer_keeps_the_largest_contributions():
     everything = np.sort((np.abs(full[:, core] * psi) * (1 - np.eye(len(every))[:, core])).ravel())
     assert np.asarray(found.sum).sum() <= everything[-50:].sum() + 1e-9
     assert float(found.max.max()) == pytest.approx(terms.max())
+
+
+@pytest.mark.parametrize("buffer", [400, 10**6])
+def test_crowding_is_known_before_anything_is_sorted(buffer):
+    space, H, _, every = dense()
+    core, psi = every[chosen(every, 20)], jnp.asarray(amplitudes(20, False))
+    found = make_candidates(space, chunk=7, buffer=buffer)(H, core, psi)
+    crowding = make_crowding(space, chunk=7, buffer=buffer)(H, core, psi)
+    assert float(crowding) == float(found.crowding)
+    assert bool(found.complete) == (float(crowding) <= 1) == (buffer > 400)
+
+
+def test_of_equal_contributions_the_first_ones_stay_and_no_larger_one_goes():
+    values = jnp.array([1.0, 3.0, 1.0, 1.0, 2.0, 1.0, 3.0])
+    for count, kept in ((2, [1, 6]), (4, [0, 1, 4, 6]), (5, [0, 1, 2, 4, 6]), (7, range(7))):
+        assert list(np.flatnonzero(_largest(values, count))) == list(kept)
+
+
+@pytest.mark.parametrize("n", [6, 40, 70])
+def test_lists_have_one_order_whatever_sorts_them(n):
+    """One key, two, four; equal determinants side by side, empty slots last."""
+    rng, space = np.random.default_rng(n), FockSpace(n, 3, 2)
+    top = np.array([min(n, 64), max(n - 64, 0)][: space.words], np.uint64)
+    words = rng.integers(0, 2, (200, 2, space.words), np.uint64) << (top - (top > 0))
+    words = words | rng.integers(0, 4, words.shape, np.uint64)
+    words[::9] = NONE
+    order = np.asarray(sorted_order(space, jnp.asarray(words)))
+    other = np.asarray(_compiled_order(_compiled_keys(space, jnp.asarray(words))))
+    assert sorted(order) == list(range(200))
+    assert (words[order] == words[other]).all()
+    assert (words[order][-23:] == NONE).all() and (words[order][:-23] != NONE).any((1, 2)).all()
+    changes = (words[order][1:] != words[order][:-1]).any((1, 2)).sum()
+    assert changes + 1 == len(np.unique(words.reshape(200, -1), axis=0))
 
 
 def test_empty_slots_in_the_core_change_nothing():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from engine.fock.determinants import NONE, FockSpace, enumerate_all
-from engine.fock.extrapolation import extrapolated, filled, nested_cores
+from engine.fock.extrapolation import extrapolated, filled, nested_cores, uncertainty
 
 
 def test_a_line_is_drawn_to_zero():
@@ -32,3 +32,9 @@ def test_cores_are_the_largest_amplitudes_of_one_another():
     assert [len(c) for c in found] == [9, 4, 2]
     wanted = np.asarray(every)[[1, 6, 8, 4]]
     assert (np.asarray(found[1]) == wanted).all() and (np.asarray(found[2]) == wanted[:2]).all()
+
+
+def test_the_error_of_a_line_is_never_below_a_fifth_of_the_correction():
+    assert uncertainty(-1.1, -1.0, -0.1) == pytest.approx(0.02)  # the line ends at second order
+    assert uncertainty(-1.15, -1.0, -0.1) == pytest.approx(0.05)
+    assert uncertainty(-1.0, -1.0, 0.0) == 0.0

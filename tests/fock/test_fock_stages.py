@@ -142,9 +142,10 @@ def test_energies_by_name_and_the_row_of_the_table(inputs, trained):
 
 
 @slow
-def test_the_error_of_an_extrapolated_energy_is_what_the_line_adds(inputs, trained):
+def test_the_error_of_an_extrapolated_energy_is_what_the_line_may_miss(inputs, trained):
     facts = measure(inputs, trained, sections(METHOD | {"evaluate": {"estimator": "extrapolated"}}))
     added = abs(facts["extrapolated_ha"] - facts["projected_pt2_ha"])
+    added = max(added, 0.2 * abs(facts["projected_pt2_ha"] - facts["projected_ha"]))
     assert facts["energy_ha"] == facts["extrapolated_ha"]
     assert facts["error_ha"] == pytest.approx(added) and added > 0
     assert facts["converged"] == (added <= facts["target_error_ha"])
