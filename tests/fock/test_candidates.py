@@ -12,7 +12,6 @@ from engine.fock import subspace
 from engine.fock.candidates import (
     GUARD,
     SCORES,
-    _largest,
     best,
     drawn,
     make_candidates,
@@ -134,12 +133,6 @@ def test_crowding_is_known_before_anything_is_sorted(buffer):
     crowding = make_crowding(space, chunk=7, buffer=buffer)(H, core, psi)
     assert float(crowding) == float(found.crowding)
     assert bool(found.complete) == (float(crowding) <= 1) == (buffer > 400)
-
-
-def test_of_equal_contributions_the_first_ones_stay_and_no_larger_one_goes():
-    values = jnp.array([1.0, 3.0, 1.0, 1.0, 2.0, 1.0, 3.0])
-    for count, kept in ((2, [1, 6]), (4, [0, 1, 4, 6]), (5, [0, 1, 2, 4, 6]), (7, range(7))):
-        assert list(np.flatnonzero(_largest(values, count))) == list(kept)
 
 
 @pytest.mark.parametrize("n", [6, 40, 70])
