@@ -10,12 +10,14 @@ selected-ci     the lowest state of the determinants at hand, of whatever symmet
 The denominators of the correction are those of the projected energy; where one is not negative
 the correction diverges and is reported as such (not a number). What couples to the determinants
 at hand comes in as many slices as `buffer` asks for.
+
+The work falls into parts, `inside` and the slices, each with a few numbers as its result. Who
+calls may keep them (`Once`), so that a run that is cut goes on with the next part.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -33,12 +35,19 @@ from engine.fock.slater_condon import FockHamiltonian, spin_squared
 from engine.fock.subspace import make_subspace
 from engine.types import Wavefunction
 
-log = logging.getLogger(__name__)
-
 ROOM = 1.1
 """Slots per contribution expected in a slice: slices are not of exactly equal size."""
 CUTS = 16
 """A slice is not cut into more than so many."""
+
+Numbers = dict[str, float]
+Once = Callable[[str, Callable[[], Numbers], int], Numbers]
+"""(name of a part, what computes its numbers, parts known to come after it) -> the numbers."""
+
+
+def directly(name: str, compute: Callable[[], Numbers], left: int) -> Numbers:
+    """Runs a part of the work, without keeping its numbers."""
+    return compute()
 
 
 class CoreEnergies(NamedTuple):
@@ -81,6 +90,7 @@ def core_energies(
     buffer: int,
     slices: float = math.inf,
     asymmetric_slices: float = 1,
+    once: Once = directly,
 ) -> CoreEnergies:
     """Returns the energies of the network on a list of determinants.
 
@@ -98,72 +108,100 @@ def core_energies(
         slices: Most slices to take; where that is too few the correction is truncated.
         asymmetric_slices: Most slices for which the network's amplitudes outside are evaluated:
             they can be many millions.
+        once: Runs the parts.
     """
     core = core[valid(core)]
     amplitudes = jax.jit(make_amplitudes(wavefunction, is_complex=is_complex))
-    build, empty = make_subspace(space), core[:0]
     psi = amplitudes(params, core, reference)
-    inside = build(H, core, empty)
-    found = residual(inside, psi, "projected")
-    psi = psi / jnp.linalg.norm(psi)
-    others = [
-        residual(build(operator, core, empty), psi, "projected").energy
-        for operator in (T, spin_squared(space))
-    ]
-    pt2, tail, connected, complete = 0.0, 0.0, 0, True
+    unit = psi / jnp.linalg.norm(psi)
+    crowding = make_crowding(space, chunk=chunk, buffer=buffer)
     candidates = make_candidates(space, chunk=chunk, buffer=buffer)
-    crowding = make_crowding(space, chunk=chunk, buffer=buffer)(H, core, psi)
-    take = functools.partial(candidates, H, core, psi)
-    for parts, outside in _slices(take, float(crowding), slices):
-        pt2 += float(second_order(outside, found.energy))
-        connected += int(jnp.sum(valid(outside.words)))
-        complete &= bool(outside.complete)
-        if parts > asymmetric_slices:
-            tail = float("nan")
-            continue
-        ratio = _outside_amplitudes(amplitudes, space, params, reference, core, outside)
-        tail += float(jnp.vdot(outside.residual, ratio).real)
+
+    def inside() -> Numbers:
+        return _inside(space, core, psi, H, T) | {"crowding": float(crowding(H, core, unit))}
+
+    def outside(part: int, parts: int, finest: bool) -> Numbers:
+        found = candidates(H, core, unit, part, parts)
+        if not bool(found.complete) and not finest:
+            return {"complete": 0.0}
+        tail = float("nan")
+        if parts <= asymmetric_slices:
+            ratio = _outside_amplitudes(amplitudes, space, params, reference, core, found)
+            tail = float(jnp.vdot(found.residual, ratio).real)
+        return {
+            "complete": float(found.complete),
+            "connected": float(jnp.sum(valid(found.words))),
+            "pt2": float(second_order(found, named["projected"])),
+            "tail": tail,
+        }
+
+    named = once("inside", inside, 1)
+    found = list(_slices(outside, once, named["crowding"], slices))
     return CoreEnergies(
-        projected=float(found.energy),
-        selected_ci=diagonalised(inside, np.asarray(psi))[0],
-        pt2=pt2,
-        asymmetric=float(found.energy) + tail,
-        variance=float(found.variance),
-        kinetic=float(others[0]),
-        spin_squared=float(others[1]),
-        connected=connected,
-        complete=complete,
+        projected=named["projected"],
+        selected_ci=named["selected_ci"],
+        pt2=sum(one["pt2"] for one in found),
+        asymmetric=named["projected"] + sum(one["tail"] for one in found),
+        variance=named["variance"],
+        kinetic=named["kinetic"],
+        spin_squared=named["spin_squared"],
+        connected=round(sum(one["connected"] for one in found)),
+        complete=all(one["complete"] for one in found),
     )
 
 
-def _slices(candidates: Callable[..., Candidates], crowding: float, most: float) -> Iterator:
-    """Yields (slices, Candidates of one): everything outside, in one where it fits.
+def _inside(
+    space: FockSpace, core: Array, psi: Array, H: FockHamiltonian, T: FockHamiltonian
+) -> Numbers:
+    """Returns what depends on the determinants at hand alone."""
+    build, empty = make_subspace(space), core[:0]
+    operator = build(H, core, empty)
+    found = residual(operator, psi, "projected")
+    psi = psi / jnp.linalg.norm(psi)
+    kinetic, spin = (
+        residual(build(other, core, empty), psi, "projected").energy
+        for other in (T, spin_squared(space))
+    )
+    return {
+        "projected": float(found.energy),
+        "selected_ci": float(diagonalised(operator, np.asarray(psi))[0]),
+        "variance": float(found.variance),
+        "kinetic": float(kinetic),
+        "spin_squared": float(spin),
+    }
+
+
+def _slices(
+    outside: Callable[[int, int, bool], Numbers], once: Once, crowding: float, most: float
+) -> Iterator[Numbers]:
+    """Yields the numbers of every slice of what lies outside, of one where it fits.
 
     A slice that does not fit is cut into two, but not for ever: a buffer may be too small for what
     couples to one determinant.
 
     Args:
-        candidates: (part, parts) -> Candidates of one slice.
+        outside: (part, parts, whether that is to be taken as it is) -> numbers of one slice.
+        once: Runs it.
         crowding: That of all in one.
         most: Slices to take at most; where it takes more, one that is not complete.
     """
     parts = math.ceil(ROOM * crowding)
     if crowding <= 1 or parts > most:
-        yield 1, candidates(0, 1)
-        return
-    todo, finest = [(part, parts) for part in reversed(range(parts))], CUTS * parts
+        parts, finest = 1, 1
+    else:
+        finest = CUTS * parts
+    todo = [(part, parts) for part in reversed(range(parts))]
     while todo:
         part, parts = todo.pop()
-        outside = candidates(part, parts)
-        if bool(outside.complete) or parts >= finest:
-            log.info("what lies outside: slice %d of %d", part + 1, parts)
-            yield parts, outside
+        take = functools.partial(outside, part, parts, parts >= finest)
+        found = once(f"slice {part + 1} of {parts}", take, len(todo))
+        if found["complete"] or parts >= finest:
+            yield found
         else:
             todo += [(part + parts, 2 * parts), (part, 2 * parts)]
-        del outside
 
 
-def second_order(outside: Candidates, energy: Array) -> Array:
+def second_order(outside: Candidates, energy: float | Array) -> Array:
     """Returns sum |r_y|^2 / (E - H_yy); NaN where a denominator is not negative."""
     used = valid(outside.words) & (jnp.abs(outside.residual) > 0)
     gaps = jnp.where(used, energy - outside.diagonal, -1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from engine.stage import runtime
 from engine.stage.fock_job import FockJob, load_fock
 from engine.stage.fock_sampling import sample, summarise
 from engine.stage.job import read_start, run_facts
+from engine.stage.parts import Numbers, Parts, parts_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,10 @@ def fock_evaluate(
         checkpoint: Input checkpoint of the vmc stage.
         result: Output, kind "energy"; `energy_ha` is that of `evaluate.estimator`.
         blocks: Output, kind "blocks": numbers of every sampling step, if there are any.
-        state_dir: Scratch for saved states.
+        state_dir: Scratch for saved states; that of sampling and that of the lists are apart.
+
+    Raises:
+        Interrupted: A stop signal arrived or the job is about to end; the next start resumes.
     """
     before = read_start(checkpoint)
     job = load_fock("evaluate", sections, integrals=integrals, start=checkpoint)
@@ -55,12 +60,14 @@ def fock_evaluate(
         "slices": FEW_SLICES if few else np.inf,
         "asymmetric_slices": np.inf if options.estimator == "asymmetric" else 1,
     }
-    named = _core(job, params, trained, **limits)
     extrapolating = options.estimator == "extrapolated"
-    line = _extrapolated(job, params, trained, named) if extrapolating else None
     target_ha = options.target_error_ha_per_cell * job.integrals.n_cells
     sampled = options.estimator == "mcmc"
     columns = sample(job, params, selected, options, target_ha, state_dir) if sampled else {}
+    folder = state_dir / "lists" if sampled else state_dir
+    with parts_of(folder, job.name, job.fingerprint) as parts:
+        named = _core(job, params, trained, parts, **limits)
+        line = _extrapolated(job, params, trained, named, parts) if extrapolating else None
     facts = {
         **(
             summarise(job, columns, target_ha)
@@ -69,8 +76,8 @@ def fock_evaluate(
         ),
         **_names(named),
         "extrapolated_ha": line,
-        **_origin(job, columns, target_ha),
-        **run_facts(state_dir),
+        **_origin(job, columns, target_ha, parts.seconds),
+        **run_facts(state_dir, *([folder] if sampled else [])),
         "estimator": options.estimator,
     }
     write_trace(blocks, columns, fingerprint=job.fingerprint, kind="blocks")
@@ -85,11 +92,14 @@ def fock_evaluate(
     _report(job, facts, named)
 
 
-def _extrapolated(job: FockJob, params: Any, trained: Array, largest: CoreEnergies) -> float:
+def _extrapolated(
+    job: FockJob, params: Any, trained: Array, largest: CoreEnergies, parts: Parts
+) -> float:
     """Returns the energy at zero correction, over the determinants and their halves."""
     amplitudes = make_amplitudes(job.model.wavefunction, is_complex=job.is_complex)
     cores = nested_cores(trained, amplitudes(params, trained, job.reference))
-    found = [largest, *(_core(job, params, smaller, asymmetric_slices=0) for smaller in cores[1:])]
+    halves = (_core(job, params, smaller, parts, asymmetric_slices=0) for smaller in cores[1:])
+    found = [largest, *halves]
     for smaller, energies in zip(cores, found, strict=True):
         log.info(
             "%s: %d determinants: projected %.6f, correction %.6f Ha",
@@ -98,8 +108,12 @@ def _extrapolated(job: FockJob, params: Any, trained: Array, largest: CoreEnergi
     return extrapolated([e.projected for e in found], [e.pt2 for e in found])
 
 
-def _core(job: FockJob, params: Any, core: Array, **limits: float) -> CoreEnergies:
+def _core(job: FockJob, params: Any, core: Array, parts: Parts, **limits: float) -> CoreEnergies:
     options = job.selection_options
+
+    def once(part: str, compute: Callable[[], Numbers], left: int) -> Numbers:
+        return parts.once(f"{len(core)} determinants, {part}", compute, left)
+
     return core_energies(
         job.model.wavefunction,
         job.space,
@@ -111,6 +125,7 @@ def _core(job: FockJob, params: Any, core: Array, **limits: float) -> CoreEnergi
         is_complex=job.is_complex,
         chunk=options.chunk,
         buffer=options.buffer,
+        once=once,
         **limits,
     )
 
@@ -167,8 +182,10 @@ def _names(named: CoreEnergies) -> dict[str, Any]:
     }
 
 
-def _origin(job: FockJob, columns: dict[str, np.ndarray], target_ha: float) -> dict[str, Any]:
-    seconds = float(np.sum(columns.get("seconds", 0.0)))
+def _origin(
+    job: FockJob, columns: dict[str, np.ndarray], target_ha: float, parts_s: float
+) -> dict[str, Any]:
+    seconds = float(np.sum(columns.get("seconds", 0.0))) + parts_s
     return {
         "target_error_ha": target_ha,
         "mean_field_ha": job.integrals.mean_field,

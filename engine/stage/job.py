@@ -172,9 +172,16 @@ def read_start(path: Path) -> Record:
     return hdf5.read(path, "checkpoint")
 
 
-def run_facts(state_dir: Path) -> dict[str, Any]:
-    """Returns what a stage has cost so far, for the attributes of its files."""
+def run_facts(state_dir: Path, *besides: Path) -> dict[str, Any]:
+    """Returns what a stage has cost so far, for the attributes of its files.
+
+    Args:
+        state_dir: Where its attempts are recorded.
+        besides: Where more of the work of the same attempts is.
+    """
     spent = attempt.cost(attempt.read(state_dir))
+    more = [attempt.cost(attempt.read(folder)) for folder in besides]
+    spent["device_hours"] += sum(other["device_hours"] for other in more)
     return {"device": runtime.device(), **runtime.compilation(), **spent}
 
 

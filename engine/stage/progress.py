@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -104,9 +105,9 @@ class Diary:
             numbers={k: float(columns[k][recent].mean()) for k in SHOWN if k in columns},
         )
 
-    def saved(self, step: int) -> None:
-        """Takes down a saved state."""
-        self._write(step=step)
+    def saved(self, step: int, **known: Any) -> None:
+        """Takes down a saved state, and other fields of the record that have become known."""
+        self._write(step=step, **known)
 
     def __exit__(self, kind, error, trace) -> None:
         if error is None:

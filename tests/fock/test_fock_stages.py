@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from engine.errors import ConfigError, DataError, Interrupted
 from engine.io import hdf5
 from engine.io.fcidump import read_fcidump
 from engine.io.integrals import read_integrals
-from engine.stage import fock_train, loop
+from engine.stage import fock_train, loop, parts
 from engine.stage.aggregate import twist_average
 from engine.stage.fock_integrals import fock_integrals
 from engine.stage.mean_field import mean_field
@@ -192,6 +193,48 @@ def test_a_killed_run_ends_with_the_same_numbers(inputs, trained, tmp_path, monk
     for name, value in one.data.items():
         assert np.array_equal(value, two.data[name]), name
     assert loop.FLUSH <= 10
+
+
+@slow
+@pytest.mark.parametrize("estimator", ["extrapolated", "mcmc"])
+def test_a_killed_evaluation_goes_on_with_the_next_part(
+    inputs, trained, tmp_path, monkeypatch, estimator
+):
+    """Stopped before every part in turn, it computes each of them once."""
+    method = METHOD | {
+        "selection": METHOD["selection"] | {"buffer": 150},  # the outside comes in slices
+        "evaluate": {"estimator": estimator, "max_steps": 20},
+        "sampler": {"walkers": 8, "moves": 2, "equilibration": 2},
+    }
+    shutil.copy(trained / "checkpoint.h5", tmp_path)
+    whole = measure(inputs, trained, sections(method))
+    once, computed = parts.Parts.once, []
+
+    def counted(self, part, compute, left=0):
+        if part not in self.done and self.done and len(computed) == 1:
+            self.stop = lambda: signal.SIGTERM
+
+        def noted():
+            computed.append(part)
+            return compute()
+
+        return once(self, part, noted, left)
+
+    monkeypatch.setattr(parts.Parts, "once", counted)
+    every = []
+    for _ in range(50):
+        try:
+            cut = measure(inputs, tmp_path, sections(method))
+            break
+        except Interrupted as error:
+            assert "it resumes there" in str(error)
+            every += computed
+            computed.clear()
+    every += computed
+    assert len(every) == len(set(every)) > (6 if estimator == "extrapolated" else 2)
+    for name in ("energy_ha", "error_ha", "projected_pt2_ha", "extrapolated_ha", "spin_squared"):
+        assert cut[name] == whole[name], name
+    assert cut["seconds"] > 0 and cut["samples"] == whole["samples"]
 
 
 def test_zero_steps_hand_on_the_first_lists(inputs, tmp_path):
