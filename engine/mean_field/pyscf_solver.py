@@ -40,6 +40,7 @@ from engine.mean_field.basis_sets import check_options, check_orbitals
 from engine.mean_field.occupation import aufbau
 from engine.mean_field.positrons import positron_orbitals
 from engine.mean_field.primitive import Sampling, sampling
+from engine.mean_field.pyscf_grid import KeptOrbitals
 from engine.system.geometry import Geometry
 from engine.system.particles import positron_spins
 from engine.system.supercell import n_cells
@@ -216,6 +217,8 @@ def field_of(
             field.nelec = (n_up, n_down)
     if options.method == "rks":
         field.xc = options.functional
+        if points is not None:
+            field._numint = KeptOrbitals(points.kpoints)
     field.conv_tol, field.max_cycle = options.convergence_ha, options.max_cycles
     field.level_shift = options.level_shift_ha
     field.callback = _log_cycle
