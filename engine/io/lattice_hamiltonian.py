@@ -13,8 +13,8 @@ from engine.errors import DataError
 from engine.io import hdf5
 
 KIND = "lattice_hamiltonian"
-UNITS = {"matrices": "hartree", "lattice": "bohr", "positions": "bohr"}
-ARRAYS = ("matrices", "cells", "lattice", "positions")
+UNITS = {"matrices": "hartree", "correction": "hartree", "lattice": "bohr", "positions": "bohr"}
+ARRAYS = ("matrices", "correction", "cells", "lattice", "positions")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,18 +24,20 @@ class LatticeHamiltonian:
     Attributes:
         symbols: Of the atoms in the cell.
         matrices: (M, n, n) real H(R), hartree.
+        correction: (M, n, n) the part of it that a model has predicted.
         cells: (M, 3) R, integers.
         lattice: (3, 3) rows, bohr.
         positions: (A, 3) bohr.
         novelty: Distance from the training set of the model that made it; infinite with a pair of
             elements it was not trained on.
-        facts: `model` (name), `guess`, `mesh` and `never_seen` (elements and pairs of them that
-            the model was not trained on).
+        facts: `model` (name), `error_ha` (typical, of an element of `correction`), `guess`, `mesh`
+            and `never_seen` (elements and pairs of them that the model was not trained on).
         fingerprint: Of its input.
     """
 
     symbols: tuple[str, ...]
     matrices: np.ndarray
+    correction: np.ndarray
     cells: np.ndarray
     lattice: np.ndarray
     positions: np.ndarray

@@ -68,7 +68,7 @@ def _row(
     field, _ = pyscf_crystal.crystal_field(geometry, labels.mesh, options, named)
     clock = runtime.Clock()
     predicted = crystal_hamiltonian.predict(trained, geometry, named, labels.mesh)
-    hamiltonian = at_kpoints(predicted, labels.kpoints[g])
+    hamiltonian = at_kpoints(predicted, labels.kpoints[g], labels.overlap[g])
     levels, _ = pyscf_crystal.filled(field, hamiltonian)
     seconds = clock.lap()
     physics = pyscf_crystal.crystal_physics(field, hamiltonian)

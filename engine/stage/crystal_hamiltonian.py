@@ -113,16 +113,19 @@ def predict(
     atoms, _ = model.basis.places(geometry.symbols)
     start = lattice.shortest(own, lattice.translations(mesh), mesh, a, r, atoms)
     matrices, cells = total(start, found)
+    correction, _ = total((np.zeros_like(start[0]), start[1]), found)
     far, strange = crystal_novelty(trained, geometry.symbols, a, r, mesh, own)
     return LatticeHamiltonian(
         symbols=geometry.symbols,
         matrices=matrices,
+        correction=correction,
         cells=cells,
         lattice=a,
         positions=r,
         novelty=far,
         facts={
             "model": trained.facts["name"],
+            "error_ha": trained.facts["validation_ha"],
             "guess": trained.facts["guess"],
             "mesh": [int(n) for n in mesh],
             "never_seen": strange,

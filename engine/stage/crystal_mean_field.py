@@ -17,6 +17,7 @@ from engine.io.lattice_hamiltonian import LatticeHamiltonian, read_hamiltonian
 from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile
 from engine.learned import lattice
+from engine.learned.dependence import damped
 from engine.mean_field import pyscf_crystal, pyscf_solver
 from engine.mean_field.pyscf_crystal import CrystalPhysics
 
@@ -67,9 +68,27 @@ def crystal_mean_field(
     return made
 
 
-def at_kpoints(predicted: LatticeHamiltonian, kpoints: np.ndarray) -> np.ndarray:
-    """Returns (K, n, n) H(k) of a prediction."""
-    return lattice.to_kpoints(predicted.matrices, kpoints, predicted.cells @ predicted.lattice)
+def at_kpoints(
+    predicted: LatticeHamiltonian, kpoints: np.ndarray, overlap: np.ndarray
+) -> np.ndarray:
+    """Returns (K, n, n) H(k) of a prediction, damped between nearly dependent functions.
+
+    Args:
+        predicted: H(R).
+        kpoints: (K, 3) 1/bohr.
+        overlap: (K, n, n) S(k).
+    """
+    places = predicted.cells @ predicted.lattice
+    whole, correction = (
+        lattice.to_kpoints(matrices, kpoints, places)
+        for matrices in (predicted.matrices, predicted.correction)
+    )
+    return whole - correction + damped(correction, overlap, predicted.facts["error_ha"])
+
+
+def at_field(predicted: LatticeHamiltonian, field: Any) -> np.ndarray:
+    """Returns (K, n, n) H(k) of a prediction at the k-points of a field."""
+    return at_kpoints(predicted, field.kpts, np.asarray(field.get_ovlp()))
 
 
 def accepted(predicted: LatticeHamiltonian, field: Any, use: UseConfig) -> CrystalPhysics | None:
@@ -79,7 +98,7 @@ def accepted(predicted: LatticeHamiltonian, field: Any, use: UseConfig) -> Cryst
     far = too_far(predicted.novelty, predicted.facts.get("never_seen", ()), use.max_novelty)
     if far:
         return _refused(far)
-    hamiltonian = at_kpoints(predicted, field.kpts)
+    hamiltonian = at_field(predicted, field)
     gap = predicted_gap(field, pyscf_crystal.filled(field, hamiltonian)[0])
     if gap < use.min_gap_ha:
         return _refused(
@@ -125,7 +144,7 @@ def _refused(reason: str) -> None:
 
 def _as_predicted(field: Any, predicted: LatticeHamiltonian, physics: CrystalPhysics) -> Any:
     """Returns the field with the orbitals of the prediction."""
-    levels, vectors = pyscf_crystal.solved(field, at_kpoints(predicted, field.kpts))
+    levels, vectors = pyscf_crystal.solved(field, at_field(predicted, field))
     field.mo_energy, field.mo_coeff = levels, vectors
     field.mo_occ = field.get_occ(levels, vectors)
     field.e_tot = physics.energy

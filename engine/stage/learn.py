@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from engine.io import hdf5
 from engine.io.crystal_labels import CrystalSet
 from engine.io.learned import write_learned
 from engine.io.trace import write_trace
-from engine.learned.graph import Blocks
 from engine.learned.lattice import reach
 from engine.learned.loss import Samples, fit_scales
 from engine.learned.model import Model, Trained, init, make_model
@@ -155,7 +155,7 @@ def _facts(
     training_sets: Sequence[Samples],
 ) -> dict[str, Any]:
     farthest = max(
-        novelty(scales, jax.tree.map(lambda x: x[0], s.graph), Blocks(*(b[g] for b in s.guess)))
+        novelty(scales, *jax.tree.map(operator.itemgetter(g), (s.graph, s.guess)))
         for s in training_sets
         for g in range(len(s.occupied))
     )

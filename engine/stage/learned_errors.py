@@ -19,6 +19,7 @@ from engine.io import table
 from engine.io.crystal_labels import CrystalSet
 from engine.io.labels import LabelledSet
 from engine.io.parity import Points, points_of, write_parity
+from engine.learned.dependence import damped
 from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_predicted as predicted
 from engine.stage import crystal_errors, runtime
@@ -105,7 +106,9 @@ def compare(
         guess = predicted.guess_hamiltonian(geometry, labels.charge, options, name)
         own = keys.stream(key, "geometry", g)
         symbols, r = geometry.symbols, geometry.positions
-        return guess, predict(trained.params, trained.scales, symbols, r, guess, own)
+        found = predict(trained.params, trained.scales, symbols, r, guess, own)
+        error_ha = trained.facts["validation_ha"]
+        return guess, guess + damped(found - guess, labels.overlap[g], error_ha)
 
     geometries = [Geometry(labels.symbols, r) for r in labels.positions]
     predicted_matrix(geometries[0], 0)  # compiled before anything is timed

@@ -22,6 +22,7 @@ from engine.errors import DataError
 from engine.io import hdf5
 from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile, read_system
+from engine.learned.dependence import damped
 from engine.learned.graph import molecule_graph
 from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_labels, pyscf_predicted, pyscf_solver
@@ -122,6 +123,8 @@ def accepted(
     )
     if not np.all(np.isfinite(found)):
         return _refused("its matrix is not finite")
+    overlap = pyscf_labels.molecular_field(geometry, charge, options).get_ovlp()
+    found = guess + damped(found - guess, overlap, trained.facts["validation_ha"])
     physics, plain = (
         pyscf_predicted.physics(geometry, charge, options, matrix, with_forces=False)
         for matrix in (found, guess)

@@ -161,7 +161,7 @@ def test_its_matrix_is_real_space_blocks_that_make_hermitian_h_of_k(folder):
     for cell, block in known.items():
         np.testing.assert_allclose(known[tuple(-np.array(cell))], block.T, atol=1e-10)
     k = np.array([[0.3, 0, 0], [-0.3, 0, 0]])
-    bands = at_kpoints(made, k)
+    bands = at_kpoints(made, k, np.array(2 * [np.eye(made.matrices.shape[-1])]))
     np.testing.assert_allclose(bands[0], bands[0].conj().T, atol=1e-10)
     np.testing.assert_allclose(bands[0], bands[1].conj(), atol=1e-10)
     assert made.novelty < 3

@@ -107,6 +107,7 @@ def test_the_gate_of_crystals_names_the_pair(tmp_path, caplog, limit):
     made = LatticeHamiltonian(
         symbols=("C", "O"),
         matrices=np.zeros((1, 2, 2)),
+        correction=np.zeros((1, 2, 2)),
         cells=np.zeros((1, 3), int),
         lattice=np.eye(3),
         positions=np.zeros((2, 3)),
