@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -191,6 +192,7 @@ def one_of_two(kpoints: np.ndarray, lattice: np.ndarray) -> np.ndarray:
     return np.array(kept, int)
 
 
+@functools.lru_cache(maxsize=8)
 def make_predict_crystal(model: Model):
     """Builds (params, scales, symbols, lattice, positions, mesh, H0(R), key) -> dH(R), R.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -131,6 +132,7 @@ def cast(blocks: Blocks, dtype: Any) -> Blocks:
     return Blocks(blocks.atoms.astype(dtype), blocks.pairs.astype(dtype))
 
 
+@functools.lru_cache(maxsize=8)
 def make_predict(model: Model):
     """Builds (params, scales, symbols, positions, H0, key) -> H for one molecule, float64.
 
