@@ -4,8 +4,8 @@
 
 For the twists i / grid along the first axis, up to time reversal: SCF iterations and converged
 energies from PySCF's guess and from H(R) of the model, what the checks say, and processor seconds.
-Two Fock matrices more are built per twist for the checks, and one on the mesh of the model for all
-twists together; the first iteration builds a third, all of which are counted here.
+Of two Fock matrices that are built per twist for the checks the first iteration takes one; one on
+the mesh of the model for all twists together is not counted here.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class Counted:
         field.get_veff = counted
         physics = accepted(self.predicted, field, UseConfig()) if self.predicted else None
         self.used = physics is not None
+        if physics:
+            pyscf_crystal.remember(field, physics)
         self.cycles, _ = pyscf_crystal.cycles(field, physics.density if physics else "minao")
         return field
 

@@ -47,6 +47,7 @@ def crystal_mean_field(
         if physics is None:
             return pyscf_solver.converge(field, options)
         if use.converge:
+            pyscf_crystal.remember(field, physics)
             return pyscf_solver.converge(field, options, physics.density)
         return _as_predicted(field, predicted, physics)
 

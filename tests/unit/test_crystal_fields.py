@@ -1,4 +1,4 @@
-"""Values of basis functions kept between SCF iterations: the same numbers, evaluated once."""
+"""What is kept between SCF iterations: the same numbers, computed once."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from pyscf.pbc.dft import numint
 
 from engine.config import MeanFieldConfig
 from engine.mean_field import pyscf_grid
-from engine.mean_field.pyscf_crystal import crystal_field
+from engine.mean_field.pyscf_crystal import crystal_field, crystal_physics, remember
 from engine.system.geometry import Geometry
 
 
@@ -50,3 +50,15 @@ def test_what_does_not_fit_is_evaluated_every_time(monkeypatch):
     calls = counted(monkeypatch)
     assert field().kernel() == pytest.approx(wanted, abs=1e-11)
     assert len(calls) > 2
+
+
+def test_the_potential_of_the_start_is_built_once():
+    """The checks of a prediction have built it; the first iteration asks for it again."""
+    begun, plain = field(), field()
+    hamiltonian = np.asarray(begun.get_hcore())
+    physics = crystal_physics(begun, hamiltonian)
+    remember(begun, physics)
+    assert begun.get_veff(begun.cell, physics.density.copy()) is physics.potential
+    other = begun.get_init_guess()
+    np.testing.assert_allclose(begun.get_veff(dm=other), plain.get_veff(dm=other), atol=1e-12)
+    assert begun.kernel(physics.density) == pytest.approx(plain.kernel(), abs=1e-9)
