@@ -20,7 +20,6 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from engine.config import CPU_CHUNK
 from engine.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -76,13 +75,10 @@ def check_walkers(walkers: int) -> None:
         )
 
 
-def fitting(bytes_each: float) -> int:
-    """Returns how many walkers a device takes at a time where each needs so much memory.
-
-    On a CPU few, so that their derivatives stay in its caches (docs/performance.md).
-    """
+def fitting(bytes_each: float, on_cpu: int) -> int:
+    """Returns how many walkers a device takes at a time where each needs so much memory."""
     if jax.default_backend() == "cpu":
-        return CPU_CHUNK
+        return on_cpu
     memory = jax.local_devices()[0].memory_stats()["bytes_limit"]
     return max(1, int(MEMORY_SHARE * memory / bytes_each))
 

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from engine.cluster.site import Pool, Site
-from engine.config import CPU_CHUNK, FockMethodConfig, MethodConfig
+from engine.config import FockMethodConfig, MethodConfig, cpu_chunk
 from engine.config.fock import FEW_SLICES
 
 AnyMethod = MethodConfig | FockMethodConfig
@@ -144,7 +144,7 @@ def _network(stage: str, size: Size, site: Site, method: MethodConfig) -> tuple[
     minutes = START_MIN + steps * walkers * passes * forward_flops(n, method) / rate / 60
     if site.gpu:
         return minutes, BASE_MB["gpu"]
-    chunk = min(method.hamiltonian.chunk or CPU_CHUNK, walkers)
+    chunk = min(method.hamiltonian.chunk or cpu_chunk(n), walkers)
     ansatz = method.ansatz
     gradients = walkers * ansatz.gradient_bytes(n) if stage != "evaluate" else 0.0
     return minutes, BASE_MB["cpu"] + 1e-6 * (chunk * ansatz.derivative_bytes(n) + gradients)

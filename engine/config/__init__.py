@@ -24,7 +24,6 @@ from engine.config.material import (
     TwistConfig,
 )
 from engine.config.method import (
-    CPU_CHUNK,
     AnsatzConfig,
     EvaluateConfig,
     HamiltonianConfig,
@@ -33,11 +32,11 @@ from engine.config.method import (
     PretrainConfig,
     SamplerConfig,
     VmcConfig,
+    cpu_chunk,
 )
 from engine.config.schema import bounds, key, one_of, parse, section
 
 __all__ = [
-    "CPU_CHUNK",
     "SCHEMA_VERSION",
     "STRUCTURES",
     "AnsatzConfig",
@@ -66,6 +65,7 @@ __all__ = [
     "VmcConfig",
     "bounds",
     "canonical",
+    "cpu_chunk",
     "fingerprint",
     "key",
     "method_class",

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from engine import devices, keys
-from engine.config import AnsatzConfig, HamiltonianConfig, parse
+from engine.config import AnsatzConfig, HamiltonianConfig, cpu_chunk, parse
 from engine.hamiltonian import make_hamiltonian
 from engine.stage.job import Job
 from engine.types import Hamiltonian, LocalEnergy, Psi, Wavefunction
@@ -76,7 +76,8 @@ def in_flight(job: Job, options: HamiltonianConfig) -> int:
     if options.chunk:
         return options.chunk
     ansatz = parse(AnsatzConfig, job.sections["ansatz"], where="ansatz")
-    return devices.fitting(ansatz.derivative_bytes(job.system.n_particles))
+    n = job.system.n_particles
+    return devices.fitting(ansatz.derivative_bytes(n), cpu_chunk(n))
 
 
 class Programs(NamedTuple):

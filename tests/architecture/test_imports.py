@@ -65,6 +65,7 @@ FENCES = {
     "pyscf": {
         "engine/mean_field/pyscf_solver.py",
         "engine/mean_field/basis_sets.py",
+        "engine/mean_field/pyscf_grid.py",
         "engine/mean_field/pyscf_integrals.py",
         "engine/mean_field/pyscf_labels.py",
         "engine/mean_field/pyscf_predicted.py",
