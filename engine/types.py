@@ -107,28 +107,47 @@ class Reference:
     centres: Array | None = None
 
 
-class PairSums(NamedTuple):
-    """How a trial state sees pairs of particles: through sums over partners.
-
-        sums[i, s] = sum_j weights[s, j] features(r_i - r_j)
-
-    Derivatives of a pair's features are those in the three components of its displacement,
-    however many particles there are: the kinetic energy makes use of it. So it does of features
-    of one particle alone, where there are some.
+class Alone(NamedTuple):
+    """What depends on one particle alone; with an axis of particles in front where there are n.
 
     Attributes:
-        features: (params, displacements (..., 3), itself (...), system) -> (..., F); `itself` is
-            1 for the pair of a particle with itself, else 0.
-        weights: (system) -> (S, n).
-        apply: (params, walker, sums (n, S, F), system, reference) -> LogPsi; with `single` it
-            takes their values (n, f) in the end.
-        single: (params, position (3,), species index, system, reference) -> (f,), or None.
+        features: (f,) that the backbone reads, or None.
+        factors: (g,) that multiply the orbitals, or None.
+        summed: (h,) of which the backbone reads the sum over all particles, or None.
     """
 
-    features: Callable[[Params, Array, Array, System], Array]
-    weights: Callable[[System], Any]
+    features: Array | None = None
+    factors: Array | None = None
+    summed: Array | None = None
+
+
+NOTHING = Alone()
+"""Nothing is given of single particles."""
+
+
+class Parts(NamedTuple):
+    """A trial state as a function of walker, sums over pairs, and what single particles give.
+
+        sums[i, s] = sum_j weights[s, j] pairs(r_i - r_j)
+
+    Derivatives of a pair's features are those in the three components of its displacement, those
+    of a single particle's in its position, however many particles there are: the kinetic energy
+    makes use of it.
+
+    Attributes:
+        apply: (params, walker, sums (n, S, F) or None, Alone, system, reference) -> LogPsi; in
+            `Alone` the features and factors of all particles, (n, f) and (n, g), and the sum (h,).
+        pairs: (params, displacements (..., 3), itself (...), system) -> (..., F); `itself` is 1
+            for the pair of a particle with itself, else 0. None where none are read.
+        weights: (system) -> (S, n).
+        single: (params, position (3,), species, system, reference) -> Alone, all None where
+            nothing is made of single particles; the species is an index.
+    """
+
     apply: Callable[..., LogPsi]
-    single: Callable[[Params, Array, Array, System, Reference], Array] | None = None
+    pairs: Callable[[Params, Array, Array, System], Array] | None
+    weights: Callable[[System], Any]
+    single: Callable[[Params, Array, int, System, Reference], Alone]
 
 
 class Wavefunction(NamedTuple):
@@ -140,13 +159,13 @@ class Wavefunction(NamedTuple):
         orbitals: (params, walker, system, reference) -> (D, n, n) matrices of which psi is the
             sum of determinants (times a Jastrow factor), rows particles, columns orbitals
             species by species; real or complex. None where there is nothing to pretrain.
-        pair_sums: The same state as a function of walker and sums over pairs, where it is one.
+        parts: The same state in parts, where it has some.
     """
 
     init: Callable[[Key, System, Reference], Params]
     apply: Callable[[Params, Walker, System, Reference], LogPsi]
     orbitals: Callable[[Params, Walker, System, Reference], Array] | None = None
-    pair_sums: PairSums | None = None
+    parts: Parts | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from jax import Array, lax
 
 from engine import trigonometry
 from engine.errors import ConfigError, nearest
-from engine.types import LogPsi, Psi, Walker
+from engine.types import Alone, LogPsi, Psi, Walker
 
 for _name, _function in trigonometry.BY_NAME.items():
     register_function(_name, wrap_forward_laplacian(_function, in_axes=()))
@@ -78,13 +78,18 @@ def forward(psi: Callable[[Walker], LogPsi], walker: Array, masses: np.ndarray) 
     """
     rates = jnp.asarray(masses**-0.5, walker.dtype)
     inputs, function = [_coordinates(walker, rates)], psi
-    if isinstance(psi, Psi) and psi.wavefunction.pair_sums:
-        inputs.append(_pair_sums(psi, walker, rates))
-        sums, fixed = psi.wavefunction.pair_sums, (psi.system, psi.reference)
-        inputs += [_singles(psi, walker, rates)] if sums.single else []
-        function = lambda r, near, *own: sums.apply(  # noqa: E731
-            psi.params, r, near, *fixed, *own
-        )
+    if isinstance(psi, Psi) and psi.wavefunction.parts:
+        parts = psi.wavefunction.parts
+        near = _pair_sums(psi, walker, rates) if parts.pairs else None
+        given = [near, *_singles(psi, walker, rates)]
+        there = [part is not None for part in given]
+        inputs += [part for part in given if part is not None]
+
+        def function(r, *found):
+            found = iter(found)
+            near, *own = (next(found) if is_there else None for is_there in there)
+            return parts.apply(psi.params, r, near, Alone(*own), psi.system, psi.reference)
+
     pairs = [_first_and_second(x, walker) for x in folx.forward_laplacian(function)(*inputs)]
     return Derivatives(*(LogPsi(*parts) for parts in zip(*pairs, strict=True)))
 
@@ -97,12 +102,12 @@ def _coordinates(walker: Array, rates: Array) -> FwdLaplArray:
 
 def _pair_sums(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
     """Returns the (n, S, F) sums over pairs as functions of the coordinates."""
-    sums, n = psi.wavefunction.pair_sums, len(walker)
-    weights = jnp.asarray(sums.weights(psi.system), walker.dtype)
+    parts, n = psi.wavefunction.parts, len(walker)
+    weights = jnp.asarray(parts.weights(psi.system), walker.dtype)
     itself = jnp.eye(n, dtype=walker.dtype)
 
     def one(displacement, itself):
-        features = lambda d: sums.features(psi.params, d, itself, psi.system)  # noqa: E731
+        features = lambda d: parts.pairs(psi.params, d, itself, psi.system)  # noqa: E731
         out = folx.forward_laplacian(features)(displacement)
         return out.x, out.jacobian.dense_array, out.laplacian
 
@@ -119,19 +124,57 @@ def _pair_sums(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
     )
 
 
-def _singles(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
-    """Returns the (n, f) features of single particles as functions of the coordinates."""
-    single, n = psi.wavefunction.pair_sums.single, len(walker)
+def _singles(psi: Psi, walker: Array, rates: Array) -> Alone:
+    """Returns what single particles give as functions of the coordinates."""
+    slices = zip(np.cumsum(psi.system.counts), psi.system.counts, strict=True)
+    rows = [_single_jets(psi, s, walker[e - c : e]) for s, (e, c) in enumerate(slices)]
+    features, factors, summed = (
+        None if parts[0] is None else tuple(map(jnp.concatenate, zip(*parts, strict=True)))
+        for parts in zip(*rows, strict=True)
+    )
+    return Alone(
+        None if features is None else _own(*features, rates),
+        None if factors is None else _own(*factors, rates),
+        None if summed is None else _sum(*summed, rates),
+    )
 
-    def one(position, species):
-        features = lambda r: single(psi.params, r, species, psi.system, psi.reference)  # noqa: E731
-        out = folx.forward_laplacian(features)(position)
-        return out.x, out.jacobian.dense_array, out.laplacian
 
-    value, first, second = jax.vmap(one)(walker, psi.system.members)
-    blocks = jnp.eye(n, dtype=walker.dtype) * rates
+def _single_jets(psi: Psi, species: int, positions: Array) -> list:
+    """Returns (values, first and second derivatives) of the particles (m, 3) of a species.
+
+    One for each entry of `Alone`; None where that is not there.
+    """
+
+    def one(position: Array) -> list:
+        function = lambda r: psi.wavefunction.parts.single(  # noqa: E731
+            psi.params, r, species, psi.system, psi.reference
+        )
+        return [
+            None if part is None else _parts(part, position)
+            for part in folx.forward_laplacian(function)(position)
+        ]
+
+    return jax.vmap(one)(positions)
+
+
+def _parts(jet: FwdLaplArray | Array, position: Array) -> tuple[Array, Array, Array]:
+    if isinstance(jet, Array):  # does not depend on the position
+        return jet, jnp.zeros((*position.shape, *jet.shape), jet.dtype), jnp.zeros_like(jet)
+    return jet.x, jet.jacobian.dense_array, jet.laplacian
+
+
+def _own(value: Array, first: Array, second: Array, rates: Array) -> FwdLaplArray:
+    """Returns (n, f) functions of one particle each as functions of all coordinates."""
+    n = len(value)
+    blocks = jnp.eye(n, dtype=value.dtype) * rates
     jacobian = blocks[:, None, :, None] * first.transpose(1, 0, 2)
     return _jet(value, jacobian.reshape(3 * n, *value.shape), second * rates[:, None] ** 2)
+
+
+def _sum(value: Array, first: Array, second: Array, rates: Array) -> FwdLaplArray:
+    """Returns the (f,) sum of functions of one particle each."""
+    jacobian = (first * rates[:, None, None]).reshape(-1, value.shape[1])
+    return _jet(value.sum(axis=0), jacobian, jnp.sum(second * rates[:, None] ** 2, axis=0))
 
 
 def _jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:

@@ -73,7 +73,7 @@ def length(squared: Array) -> Array:
     return jnp.sqrt(squared + NEAREST**2)
 
 
-def one_body(walker: Array, system: System, *, anchored: bool) -> Array:
+def one_body(walker: Array, system: System, *, anchored: bool, species: int | None = None) -> Array:
     """Returns (n, f) features of each particle: its species and its place among the nuclei.
 
     Args:
@@ -81,9 +81,13 @@ def one_body(walker: Array, system: System, *, anchored: bool) -> Array:
         system: The physical statement.
         anchored: Whether a periodic cell without nuclei shows the particles where they are
             (sine and cosine of their phases); otherwise the features are translation invariant.
+        species: Index of the species they are all of; left out, they are those of the system.
     """
     n = walker.shape[0]
-    parts = [jnp.asarray(species_indicator(system), walker.dtype)]
+    indicator = species_indicator(system)
+    if species is not None:
+        indicator = np.tile(np.eye(indicator.shape[1])[species], (n, 1))
+    parts = [jnp.asarray(indicator, walker.dtype)]
     if centres(system).shape[0]:
         vectors, distance = centre_distances(walker, system)
         level = jnp.log1p(distance)

@@ -14,7 +14,7 @@ from jax import Array
 
 from engine.config import AnsatzConfig
 from engine.system.system import System
-from engine.types import Wavefunction
+from engine.types import NOTHING, Alone, Wavefunction
 from engine.wavefunction import features
 from engine.wavefunction.layers import Dense, residual, species_means
 from engine.wavefunction.network import network
@@ -78,17 +78,45 @@ class FermiNet(nn.Module):
         """Returns the (..., F) features of pairs for all layers, side by side."""
         return jnp.concatenate(self.stream(displacement, itself, system), axis=-1)
 
-    def __call__(self, walker: Array, near: Array | None, system: System) -> Array:
-        """Maps a walker (n, 3) and the means of pair features (n, S, F) to (n, width)."""
-        h = features.one_body(walker, system, anchored=False)
+    def alone(self, r: Array, species: int, system: System) -> Alone:
+        """Returns what the first layer makes of a particle at r (3,) alone: W h_i and V h_j."""
+        x = features.one_body(r[None], system, anchored=False, species=species)[0]
+        weights = self.variables["params"]
+        own = x @ weights["one_0"]["kernel"][: len(x)]
+        own = jnp.concatenate([own, x]) if len(x) == self.width else own  # for the residual
+        if system.n_particles == 1:
+            return Alone(own)
+        mean = weights["mean_0"]["kernel"].reshape(-1, len(x), self.width)[species]
+        return Alone(own, summed=x @ mean / system.counts[species])
+
+    def __call__(
+        self, walker: Array, near: Array | None, system: System, alone: Alone = NOTHING
+    ) -> Array:
+        """Maps a walker (n, 3) and the means of pair features (n, S, F) to (n, width).
+
+        With what `alone` gives of all particles these features are not made again.
+        """
         means = species_means(system, walker.dtype)
-        for one, mean, read in zip(self.one, self.mean, self._layers(near), strict=True):
+        layers = list(zip(self.one, self.mean, self._layers(near), strict=True))
+        if alone.features is None:
+            h = features.one_body(walker, system, anchored=False)
+        else:
+            h = self._first(alone, layers.pop(0)[2])
+        for one, mean, read in layers:
             if near is None:
                 h = residual(h, jnp.tanh(one(h)))
             else:
                 local = one(jnp.concatenate([h, read.reshape(h.shape[0], -1)], axis=-1))
                 h = residual(h, jnp.tanh(local + mean((means @ h).ravel())))
         return h
+
+    def _first(self, alone: Alone, read: Array | None) -> Array:
+        weights = self.variables["params"]["one_0"]
+        local = alone.features[:, : self.width] + weights["bias"]
+        if read is not None:
+            read = read.reshape(len(read), -1)
+            local = local + read @ weights["kernel"][-read.shape[1] :] + alone.summed
+        return residual(alone.features[:, self.width :], jnp.tanh(local))
 
     def _layers(self, near: Array | None) -> list[Array | None]:
         if near is None:

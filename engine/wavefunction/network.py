@@ -11,11 +11,14 @@ from jax import Array
 
 from engine.config import AnsatzConfig
 from engine.system.system import System
-from engine.types import LogPsi, PairSums, Reference, Wavefunction
+from engine.types import NOTHING, Alone, LogPsi, Parts, Reference, Wavefunction
 from engine.wavefunction.determinant import log_sum_determinants
 from engine.wavefunction.jastrow import PairFactor
 from engine.wavefunction.layers import species_means
 from engine.wavefunction.orbitals import Orbitals
+
+FEW = 4
+"""So many particles are differentiated as fast in one piece (docs/performance.md)."""
 
 
 class Network(nn.Module):
@@ -25,7 +28,8 @@ class Network(nn.Module):
         backbone: Maps (walker, means of pair features, system) to (n, f) features, equivariant
             within a species, or to whatever else the head reads. Its method `pairs` makes the pair
             features, if it has any. One with a method `single` also reads features of single
-            particles, and the mean field.
+            particles, and the mean field. One with a method `alone` can do without the walker where
+            it is given what that makes of every particle.
         head: Maps (features, walker, system, reference) to (D, n, n) matrices and (n,) logarithms.
         pair_factor: Maps (walker, system) to the logarithm J, or None.
         dtype: Of the parameters.
@@ -39,7 +43,7 @@ class Network(nn.Module):
     def __call__(self, walker: Array, system: System, reference: Reference) -> LogPsi:
         """Returns log psi of one walker (n, 3)."""
         own = self.singles(walker, system, reference)
-        return self.from_means(walker, self.means(walker, system), system, reference, *own)
+        return self.from_parts(walker, self.means(walker, system), own, system, reference)
 
     def pairs(self, displacement: Array, itself: Array, system: System) -> Array:
         """Returns (..., F) features of pairs at displacements (..., 3), bohr."""
@@ -57,29 +61,43 @@ class Network(nn.Module):
         """Returns the (f,) features of a particle at r (3,) of the species with this index."""
         return self.backbone.single(r, species, system, reference)
 
-    def singles(self, walker: Array, system: System, reference: Reference) -> tuple[Array, ...]:
+    def singles(self, walker: Array, system: System, reference: Reference) -> Alone:
         """Returns the (n, f) features of all particles, if the backbone reads any."""
         if not hasattr(self.backbone, "single"):
-            return ()
+            return NOTHING
         one = nn.vmap(
             Network.single,
             in_axes=(0, 0, None, None),
             variable_axes={"params": None},
             split_rngs={"params": False},
         )
-        return (one(self, walker, jnp.asarray(system.members), system, reference),)
+        return Alone(one(self, walker, jnp.asarray(system.members), system, reference))
 
-    def from_means(
+    def alone(self, r: Array, species: int, system: System, reference: Reference) -> Alone:
+        """Returns what can be said of a particle at r (3,) without the others.
+
+        Of self-bound particles nothing can: they are measured from the centre of mass. Of few it is
+        not worth it.
+        """
+        if hasattr(self.backbone, "single"):
+            return Alone(self.single(r, species, system, reference))
+        if system.self_bound or system.n_particles <= FEW:
+            return NOTHING
+        seen = self.backbone.alone(r, species, system)
+        return seen._replace(factors=self.head.alone(r, species, system, reference))
+
+    def from_parts(
         self,
         walker: Array,
         near: Array | None,
+        own: Alone,
         system: System,
         reference: Reference,
-        *own: Array,
     ) -> LogPsi:
         """Returns log psi of one walker whose features have these means and values."""
-        h = self.backbone(walker, near, system, *own)
-        matrices, log_scale = self.head(h, walker, system, reference)
+        h = self.backbone(walker, near, system, own)
+        factors = () if own.factors is None else (own.factors,)
+        matrices, log_scale = self.head(h, walker, system, reference, *factors)
         psi = log_sum_determinants(matrices)
         log = psi.log + log_scale.sum()
         if self.pair_factor:
@@ -89,7 +107,7 @@ class Network(nn.Module):
     def orbitals(self, walker: Array, system: System, reference: Reference) -> Array:
         """Returns the (D, n, n) matrices of one walker, rows particles, columns orbitals."""
         own = self.singles(walker, system, reference)
-        h = self.backbone(walker, self.means(walker, system), system, *own)
+        h = self.backbone(walker, self.means(walker, system), system, own)
         matrices, log_scale = self.head(h, walker, system, reference)
         return matrices * jnp.exp(log_scale)[:, None]
 
@@ -125,15 +143,15 @@ def network(
     def call(params, *arguments, method=None):
         return module.apply({"params": params}, *arguments, method=method)
 
-    sums = PairSums(
-        features=functools.partial(call, method="pairs"),
+    parts = Parts(
+        apply=functools.partial(call, method="from_parts"),
+        pairs=functools.partial(call, method="pairs") if has_pairs(backbone, system) else None,
         weights=lambda system: species_means(system, dtype),
-        apply=functools.partial(call, method="from_means"),
-        single=functools.partial(call, method="single") if hasattr(backbone, "single") else None,
+        single=functools.partial(call, method="alone"),
     )
     return Wavefunction(
         init,
         apply=call,
         orbitals=functools.partial(call, method="orbitals"),
-        pair_sums=sums if has_pairs(backbone, system) else None,
+        parts=parts,
     )

@@ -47,9 +47,33 @@ class Orbitals(nn.Module):
     complex_orbitals: bool
     dtype: jnp.dtype
 
+    def alone(self, r: Array, species: int, system: System, reference: Reference) -> Array | None:
+        """Returns envelopes times Bloch phases of a particle at r (3,), and its logarithm.
+
+        They are (parts D n + 1,) side by side; there are none without a point to decay from.
+        """
+        if not centres(system).shape[0]:
+            return None
+        weights, name = self.variables["params"], system.species[species].name
+        decay = Decay(self.dtype, parent=None)
+        values, log_scale = decay.apply({"params": weights["decay"]}, r[None], system)
+        envelope = values @ weights[f"envelope_{name}"]["kernel"]
+        if self._bloch(system):
+            phases = jnp.stack(_phases(r[None], reference))  # (2, 1, n)
+            envelope = (envelope.reshape(-1, phases.shape[-1]) * phases).ravel()
+        return jnp.concatenate([envelope.ravel(), log_scale])
+
+    def _bloch(self, system: System) -> bool:
+        return self.complex_orbitals and system.cell.periodic
+
     @nn.compact
     def __call__(
-        self, h: Array, walker: Array, system: System, reference: Reference
+        self,
+        h: Array,
+        walker: Array,
+        system: System,
+        reference: Reference,
+        factors: Array | None = None,
     ) -> tuple[Array, Array]:
         """Returns the matrices without a factor per row, and that factor's logarithm.
 
@@ -58,19 +82,37 @@ class Orbitals(nn.Module):
             walker: (n, 3), bohr.
             system: The physical statement.
             reference: Gives the Bloch vectors.
+            factors: What `alone` gives of all particles; made here when left out.
 
         Returns:
             (D, n, n) matrices, rows particles, and the (n,) logarithms of their rows' factors.
         """
         n, decay, log_scale = len(walker), None, jnp.zeros(len(walker), walker.dtype)
-        if centres(system).shape[0]:
+        if factors is None and centres(system).shape[0]:
             decay, log_scale = Decay(self.dtype, name="decay")(walker, system)
         rows = [
             self._species(s.name, h[part], None if decay is None else decay[part], n, system)
             for s, part in zip(system.species, species_slices(system), strict=True)
         ]
+        if factors is not None:
+            return self._multiplied(jnp.concatenate(rows), factors[:, :-1], system), factors[:, -1]
         parts = jnp.concatenate(rows).transpose(1, 2, 0, 3)
         return self._matrices(parts, walker, system, reference), log_scale
+
+    def _multiplied(self, parts: Array, factors: Array, system: System) -> Array:
+        """Returns the matrices of (n, parts, D, n) heads and the factors of `alone`."""
+        n = len(parts)
+        factors = factors.reshape(n, -1, self.determinants, n)
+        if self._bloch(system):
+            cosine, sine = factors[:, 0], factors[:, 1]
+            found = [
+                parts[:, 0] * cosine - parts[:, 1] * sine,
+                parts[:, 0] * sine + parts[:, 1] * cosine,
+            ]
+        else:
+            found = [part * factors[:, 0] for part in jnp.unstack(parts, axis=1)]
+        found = [part.transpose(1, 0, 2) for part in found]
+        return jax.lax.complex(*found) if self.complex_orbitals else found[0]
 
     def _species(self, name: str, h: Array, decay: Array | None, n: int, system: System) -> Array:
         """Returns (n_s, parts, D, n) real (and imaginary) parts for one species' particles."""
@@ -95,11 +137,16 @@ class Orbitals(nn.Module):
             return _paired(parts[0], walker, system, reference) if is_gas(system) else parts[0]
         if not system.cell.periodic:
             return jax.lax.complex(parts[0], parts[1])
-        half_turns = walker @ (jnp.concatenate(reference.kpoints).T / jnp.pi).astype(walker.dtype)
-        cosine, sine = cos_pi(half_turns), sin_pi(half_turns)
+        cosine, sine = _phases(walker, reference)
         return jax.lax.complex(
             parts[0] * cosine - parts[1] * sine, parts[0] * sine + parts[1] * cosine
         )
+
+
+def _phases(walker: Array, reference: Reference) -> tuple[Array, Array]:
+    """Returns real and imaginary part of exp(i k_j . r_i), each (n, orbitals)."""
+    half_turns = walker @ (jnp.concatenate(reference.kpoints).T / jnp.pi).astype(walker.dtype)
+    return cos_pi(half_turns), sin_pi(half_turns)
 
 
 def is_gas(system: System) -> bool:

@@ -13,7 +13,7 @@ from jax import Array
 from engine.config import AnsatzConfig
 from engine.errors import ConfigError
 from engine.system.system import System
-from engine.types import Wavefunction
+from engine.types import NOTHING, Alone, Wavefunction
 from engine.wavefunction import features
 from engine.wavefunction.layers import Dense, SelfAttention
 from engine.wavefunction.network import network
@@ -34,12 +34,20 @@ class Psiformer(nn.Module):
     heads: int
     dtype: jnp.dtype
 
+    def alone(self, r: Array, species: int, system: System) -> Alone:
+        """Returns the embedding of a particle at r (3,)."""
+        x = features.one_body(r[None], system, anchored=True, species=species)[0]
+        weights = self.variables["params"]["embedding"]
+        return Alone(x @ weights["kernel"] + weights["bias"])
+
     @nn.compact
-    def __call__(self, walker: Array, near: None, system: System) -> Array:
-        """Maps a walker (n, 3) to (n, width); there are no pair features."""
+    def __call__(self, walker: Array, near: None, system: System, alone: Alone = NOTHING) -> Array:
+        """Maps a walker (n, 3), or what `alone` gives of all particles, to (n, width)."""
         del near
-        x = features.one_body(walker, system, anchored=True)
-        x = Dense(self.width, self.dtype, name="embedding")(x)
+        x = alone.features
+        if x is None:
+            x = features.one_body(walker, system, anchored=True)
+            x = Dense(self.width, self.dtype, name="embedding")(x)
         for layer in range(self.layers):
             x = x + SelfAttention(self.width, self.heads, self.dtype, name=f"attention_{layer}")(x)
             x = x + jnp.tanh(Dense(self.width, self.dtype, name=f"dense_{layer}")(x))

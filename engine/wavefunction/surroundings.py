@@ -19,7 +19,7 @@ import numpy as np
 from jax import Array
 
 from engine.system.system import System
-from engine.types import Reference
+from engine.types import Alone, Reference
 from engine.wavefunction import atomic, features
 from engine.wavefunction.atomic import Element, Exponentials, Place
 from engine.wavefunction.ferminet import FermiNet
@@ -142,9 +142,9 @@ class NuclearSurroundings(Surroundings):
         seen = jnp.concatenate([x.sum(axis=1), directed.reshape(len(x), -1)], axis=-1)
         return jnp.tanh(self.embed[e.symbol](seen * scale))
 
-    def __call__(self, walker: Array, near: Array | None, system: System, own: Array) -> Seen:
+    def __call__(self, walker: Array, near: Array | None, system: System, own: Alone) -> Seen:
         """Maps a walker (n, 3), the means of pair features and those of single particles."""
-        log_scale, sites, orbitals = self._unpacked(own, max(system.counts))
+        log_scale, sites, orbitals = self._unpacked(own.features, max(system.counts))
         kind = kind_indicator(system).astype(walker.dtype)
         h = jnp.concatenate([kind, sum(e.sum(axis=1) for e in sites)], axis=-1)
         h = self.through(h, near, system)

@@ -172,7 +172,7 @@ def test_pair_sums_count_the_masses_of_both_partners():
         dtype=jnp.float64,
         reference_orbitals=None,
     )
-    assert wavefunction.pair_sums
+    assert wavefunction.parts
     params = wavefunction.init(jax.random.key(1), system, reference)
     psi, terms = Psi(wavefunction, params, system, reference), [make_kinetic(r) for r in ROUTES]
 
