@@ -20,7 +20,7 @@ from engine.learned.model import Trained
 from engine.mean_field import pyscf_crystal
 from engine.mean_field.primitive import shorten_vacuum
 from engine.stage import runtime
-from engine.stage.learned_model import check_shells, crystal_novelty, load
+from engine.stage.learned_model import check_shells, crystal_novelty, error_of, load
 from engine.system.geometry import Geometry
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def predict(
         novelty=far,
         facts={
             "model": trained.facts["name"],
-            "error_ha": trained.facts["validation_ha"],
+            "error_ha": error_of(trained),
             "guess": trained.facts["guess"],
             "mesh": [int(n) for n in mesh],
             "never_seen": strange,

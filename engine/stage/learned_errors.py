@@ -23,7 +23,7 @@ from engine.learned.dependence import damped
 from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_predicted as predicted
 from engine.stage import crystal_errors, runtime
-from engine.stage.learned_model import load, novelty_of, read_any
+from engine.stage.learned_model import error_of, load, novelty_of, read_any
 from engine.system.geometry import Geometry
 from engine.units import BOHR_ANGSTROM, HARTREE_EV
 
@@ -107,8 +107,7 @@ def compare(
         own = keys.stream(key, "geometry", g)
         symbols, r = geometry.symbols, geometry.positions
         found = predict(trained.params, trained.scales, symbols, r, guess, own)
-        error_ha = trained.facts["validation_ha"]
-        return guess, guess + damped(found - guess, labels.overlap[g], error_ha)
+        return guess, guess + damped(found - guess, labels.overlap[g], error_of(trained))
 
     geometries = [Geometry(labels.symbols, r) for r in labels.positions]
     predicted_matrix(geometries[0], 0)  # compiled before anything is timed

@@ -28,7 +28,7 @@ from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_labels, pyscf_predicted, pyscf_solver
 from engine.stage import runtime
 from engine.stage.crystal_mean_field import crystal_mean_field, too_far
-from engine.stage.learned_model import check_shells, load, never_seen, novelty_of
+from engine.stage.learned_model import check_shells, error_of, load, never_seen, novelty_of
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def accepted(
     if not np.all(np.isfinite(found)):
         return _refused("its matrix is not finite")
     overlap = pyscf_labels.molecular_field(geometry, charge, options).get_ovlp()
-    found = guess + damped(found - guess, overlap, trained.facts["validation_ha"])
+    found = guess + damped(found - guess, overlap, error_of(trained))
     physics, plain = (
         pyscf_predicted.physics(geometry, charge, options, matrix, with_forces=False)
         for matrix in (found, guess)

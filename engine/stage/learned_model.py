@@ -125,6 +125,12 @@ def load(path: Path) -> Trained:
     return Trained(model, params, scales, {**file.facts, "fingerprint": file.fingerprint})
 
 
+def error_of(trained: Trained) -> float:
+    """Returns the typical error of an element of a predicted matrix, hartree."""
+    facts = trained.facts
+    return facts.get("error_ha", facts["validation_ha"])  # models of before have the second
+
+
 def _blank(basis: OrbitalBasis) -> Scales:
     """Returns scales of the right shapes."""
     e, c = len(basis.shells), len(basis.coupling())
