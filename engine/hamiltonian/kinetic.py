@@ -81,14 +81,15 @@ def forward(psi: Callable[[Walker], LogPsi], walker: Array, masses: np.ndarray) 
     if isinstance(psi, Psi) and psi.wavefunction.parts:
         parts = psi.wavefunction.parts
         near = _pair_sums(psi, walker, rates) if parts.pairs else None
-        given = [near, *_singles(psi, walker, rates)]
+        factor = _pair_factor(psi, walker, rates) if parts.factor else None
+        given = [near, factor, *_singles(psi, walker, rates)]
         there = [part is not None for part in given]
         inputs += [part for part in given if part is not None]
 
         def function(r, *found):
             found = iter(found)
-            near, *own = (next(found) if is_there else None for is_there in there)
-            return parts.apply(psi.params, r, near, Alone(*own), psi.system, psi.reference)
+            near, factor, *own = (next(found) if is_there else None for is_there in there)
+            return parts.apply(psi.params, r, near, Alone(*own), factor, psi.system, psi.reference)
 
     pairs = [_first_and_second(x, walker) for x in folx.forward_laplacian(function)(*inputs)]
     return Derivatives(*(LogPsi(*parts) for parts in zip(*pairs, strict=True)))
@@ -122,6 +123,23 @@ def _pair_sums(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
         jacobian.reshape(3 * n, *others.shape[2:]),
         jnp.einsum("sj,ijf->isf", weights, second),
     )
+
+
+def _pair_factor(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
+    """Returns the logarithm of the pair factor as a function of the coordinates."""
+    n = len(walker)
+    rows, columns = np.triu_indices(n, 1)
+
+    def one(displacement: Array, index: Array) -> tuple[Array, Array, Array]:
+        function = lambda d: psi.wavefunction.parts.factor(  # noqa: E731
+            psi.params, d, index, psi.system
+        )
+        return _parts(folx.forward_laplacian(function)(displacement), displacement)
+
+    value, first, second = jax.vmap(one)(walker[rows] - walker[columns], jnp.arange(len(rows)))
+    jacobian = jnp.zeros_like(walker).at[rows].add(first).at[columns].add(-first)
+    scale = rates[rows] ** 2 + rates[columns] ** 2
+    return _jet(value.sum(), (jacobian * rates[:, None]).ravel(), jnp.vdot(scale, second))
 
 
 def _singles(psi: Psi, walker: Array, rates: Array) -> Alone:

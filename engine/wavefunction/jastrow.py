@@ -24,6 +24,11 @@ from engine.system.system import System
 from engine.wavefunction.features import length, separation
 
 
+def pairs(particles: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns rows and columns of all pairs i < j, each (n (n - 1) / 2,)."""
+    return np.triu_indices(particles, 1)
+
+
 def pair_kinds(
     system: System, *, shared: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -32,7 +37,7 @@ def pair_kinds(
     Kinds are numbered from zero: pairs of species of which there are particles, without gaps.
     `shared` ones do not depend on how many particles there are; see `shared_kinds`.
     """
-    rows, columns = np.triu_indices(system.n_particles, 1)
+    rows, columns = pairs(system.n_particles)
     species = np.repeat(np.arange(len(system.counts)), system.counts)
     label = species[rows] * len(system.counts) + species[columns]
     _, kind = np.unique(label, return_inverse=True)
@@ -78,8 +83,20 @@ class PairFactor(nn.Module):
         unit = nn.initializers.constant(np.log(np.e - 1))
         kinds = 1 + int((shared_kinds(system) if self.shared else kind).max())
         lengths = self.param("length", unit, (kinds,), self.dtype)
-        a = jax.nn.softplus(lengths)[kind]
-        if not isinstance(system.frequency, float):
-            a = a * jax.lax.rsqrt(abs(cusp) * system.frequency).astype(a.dtype)
-        _, squared = separation(walker[rows] - walker[columns], system.cell)
-        return -jnp.sum(jnp.asarray(cusp, walker.dtype) * a * a / (a + length(squared)))
+        return jnp.sum(_log_factor(walker[rows] - walker[columns], lengths, kind, cusp, system))
+
+    def of_pair(self, displacement: Array, index: Array, system: System) -> Array:
+        """Returns the scalar logarithm of a pair at a displacement (3,), counted as in `pairs`."""
+        _, _, kind, cusp = pair_kinds(system, shared=self.shared)
+        lengths = self.variables["params"]["length"]
+        kind, cusp = jnp.asarray(kind)[index], jnp.asarray(cusp)[index]
+        return _log_factor(displacement, lengths, kind, cusp, system)
+
+
+def _log_factor(displacement: Array, lengths: Array, kind, cusp, system: System) -> Array:
+    """Returns (...) the logarithms of pairs at displacements (..., 3)."""
+    a = jax.nn.softplus(lengths)[kind]
+    if not isinstance(system.frequency, float):
+        a = a * jax.lax.rsqrt(abs(cusp) * system.frequency).astype(a.dtype)
+    _, squared = separation(displacement, system.cell)
+    return -jnp.asarray(cusp, displacement.dtype) * a * a / (a + length(squared))

@@ -43,7 +43,7 @@ class Network(nn.Module):
     def __call__(self, walker: Array, system: System, reference: Reference) -> LogPsi:
         """Returns log psi of one walker (n, 3)."""
         own = self.singles(walker, system, reference)
-        return self.from_parts(walker, self.means(walker, system), own, system, reference)
+        return self.from_parts(walker, self.means(walker, system), own, None, system, reference)
 
     def pairs(self, displacement: Array, itself: Array, system: System) -> Array:
         """Returns (..., F) features of pairs at displacements (..., 3), bohr."""
@@ -86,22 +86,29 @@ class Network(nn.Module):
         seen = self.backbone.alone(r, species, system)
         return seen._replace(factors=self.head.alone(r, species, system, reference))
 
+    def factor(self, displacement: Array, index: Array, system: System) -> Array:
+        """Returns the logarithm of the pair factor of one pair at a displacement (3,)."""
+        return self.pair_factor.of_pair(displacement, index, system)
+
     def from_parts(
         self,
         walker: Array,
         near: Array | None,
         own: Alone,
+        log_factor: Array | None,
         system: System,
         reference: Reference,
     ) -> LogPsi:
-        """Returns log psi of one walker whose features have these means and values."""
+        """Returns log psi of one walker whose features and pair factor have these values."""
         h = self.backbone(walker, near, system, own)
         factors = () if own.factors is None else (own.factors,)
         matrices, log_scale = self.head(h, walker, system, reference, *factors)
         psi = log_sum_determinants(matrices)
         log = psi.log + log_scale.sum()
-        if self.pair_factor:
-            log = log + self.pair_factor(walker, system)
+        if log_factor is None and self.pair_factor:
+            log_factor = self.pair_factor(walker, system)
+        if log_factor is not None:
+            log = log + log_factor
         return LogPsi(log, psi.arg)
 
     def orbitals(self, walker: Array, system: System, reference: Reference) -> Array:
@@ -148,6 +155,9 @@ def network(
         pairs=functools.partial(call, method="pairs") if has_pairs(backbone, system) else None,
         weights=lambda system: species_means(system, dtype),
         single=functools.partial(call, method="alone"),
+        factor=functools.partial(call, method="factor")
+        if pair_factor and system.n_particles > 1
+        else None,
     )
     return Wavefunction(
         init,
