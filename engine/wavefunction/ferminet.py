@@ -79,7 +79,12 @@ class FermiNet(nn.Module):
         return jnp.concatenate(self.stream(displacement, itself, system), axis=-1)
 
     def alone(self, r: Array, species: int, system: System) -> Alone:
-        """Returns what the first layer makes of a particle at r (3,) alone: W h_i and V h_j."""
+        """Returns what the first layer makes of a particle at r (3,) alone: W h_i and V h_j.
+
+        That is nothing where there are no nuclei.
+        """
+        if not features.centres(system).shape[0]:
+            return NOTHING
         x = features.one_body(r[None], system, anchored=False, species=species)[0]
         weights = self.variables["params"]
         own = x @ weights["one_0"]["kernel"][: len(x)]
