@@ -83,8 +83,12 @@ class Network(nn.Module):
             return Alone(self.single(r, species, system, reference))
         if system.self_bound or system.n_particles <= FEW:
             return NOTHING
-        seen = self.backbone.alone(r, species, system)
-        return seen._replace(factors=self.head.alone(r, species, system, reference))
+        seen = NOTHING
+        if hasattr(self.backbone, "alone"):
+            seen = self.backbone.alone(r, species, system)
+        if hasattr(self.head, "alone"):
+            seen = seen._replace(factors=self.head.alone(r, species, system, reference))
+        return seen
 
     def factor(self, displacement: Array, index: Array, system: System) -> Array:
         """Returns the logarithm of the pair factor of one pair at a displacement (3,)."""
@@ -100,7 +104,7 @@ class Network(nn.Module):
         reference: Reference,
     ) -> LogPsi:
         """Returns log psi of one walker whose features and pair factor have these values."""
-        h = self.backbone(walker, near, system, own)
+        h = self._seen(walker, near, own, system)
         factors = () if own.factors is None else (own.factors,)
         matrices, log_scale = self.head(h, walker, system, reference, *factors)
         psi = log_sum_determinants(matrices)
@@ -111,10 +115,14 @@ class Network(nn.Module):
             log = log + log_factor
         return LogPsi(log, psi.arg)
 
+    def _seen(self, walker: Array, near: Array | None, own: Alone, system: System):
+        reads = hasattr(self.backbone, "single") or hasattr(self.backbone, "alone")
+        return self.backbone(walker, near, system, *([own] if reads else []))
+
     def orbitals(self, walker: Array, system: System, reference: Reference) -> Array:
         """Returns the (D, n, n) matrices of one walker, rows particles, columns orbitals."""
         own = self.singles(walker, system, reference)
-        h = self.backbone(walker, self.means(walker, system), system, own)
+        h = self._seen(walker, self.means(walker, system), own, system)
         matrices, log_scale = self.head(h, walker, system, reference)
         return matrices * jnp.exp(log_scale)[:, None]
 

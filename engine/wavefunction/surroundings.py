@@ -19,7 +19,7 @@ import numpy as np
 from jax import Array
 
 from engine.system.system import System
-from engine.types import Alone, Reference
+from engine.types import NOTHING, Alone, Reference
 from engine.wavefunction import atomic, features
 from engine.wavefunction.atomic import Element, Exponentials, Place
 from engine.wavefunction.ferminet import FermiNet
@@ -77,8 +77,16 @@ class Surroundings(FermiNet):
         near = jnp.exp(-0.5 * squared / (reach * reach))
         return super().pairs(displacement, itself, system) * near[..., None]
 
-    def __call__(self, walker: Array, near: Array | None, system: System) -> Seen:
+    def alone(self, r: Array, species: int, system: System) -> Alone:
+        """Returns nothing: the first layer reads of a particle what kind it is."""
+        del r, species, system
+        return NOTHING
+
+    def __call__(
+        self, walker: Array, near: Array | None, system: System, alone: Alone = NOTHING
+    ) -> Seen:
         """Maps a walker (n, 3) and the means of pair features (n, S, F) to what the head reads."""
+        del alone
         return Seen(self.through(kind_indicator(system).astype(walker.dtype), near, system))
 
     def through(self, h: Array, near: Array | None, system: System) -> Array:
