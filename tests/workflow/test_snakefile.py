@@ -10,7 +10,7 @@ from tests.workflow.conftest import ROOT, Project
 @pytest.fixture
 def shipped(tmp_path):
     """Returns the repository's own materials, methods and campaigns in an empty folder."""
-    for name in ("materials", "methods", "campaign.yaml", "demo.yaml", "wigner.yaml"):
+    for name in ("materials", "methods", "learned", "campaign.yaml", "demo.yaml", "wigner.yaml"):
         os.symlink(ROOT / name, tmp_path / name)
     return Project(tmp_path)
 
