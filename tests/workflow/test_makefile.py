@@ -13,7 +13,15 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def folder(tmp_path):
     """Returns the project with an environment that counts as installed."""
-    for name in ("Makefile", "engine", "campaign.yaml", "demo.yaml", "materials", "methods", "learned"):
+    for name in (
+        "Makefile",
+        "engine",
+        "campaign.yaml",
+        "demo.yaml",
+        "materials",
+        "methods",
+        "learned",
+    ):
         os.symlink(ROOT / name, tmp_path / name)
     for name in ("requirements.lock", "pyproject.toml", ".venv/.installed"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
