@@ -70,6 +70,14 @@ CAMPAIGN = """
     """
 
 RULES = {
+    "labels for the learned": "labels",
+    "training the learned": "learn",
+    "errors of the learned Hamiltonian": "learned_errors",
+    "real-space blocks": "learned_hamiltonian",
+    "by learned Hamiltonian": "learned_mean_field",
+    "the cards of the learned": "learned_cards",
+    "drawing training and parity": "learned_figures",
+    "errors of learned Hamiltonians": "learned_sizes_figure",
     "building the simulation cell": "structure",
     "mean field at": "mean_field",
     "integrals at": "integrals",
