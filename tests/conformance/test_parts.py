@@ -30,8 +30,11 @@ CASES = {
 }
 
 
-RUNS = [("ferminet", name) for name in CASES]
-RUNS += [("psiformer", "open"), ("psiformer", "periodic-twist"), ("residual", "open")]
+RUNS = [("ferminet", name) for name in ("open", "periodic-twist", "electron-gas")]
+RUNS += [("psiformer", "periodic-twist"), ("residual", "open")]
+LONG = [("ferminet", name) for name in ("open-complex", "one-nucleus", "periodic-real")]
+LONG += [("psiformer", "open")]
+RUNS += [pytest.param(*run, marks=pytest.mark.slow) for run in LONG]
 
 
 @pytest.mark.parametrize(("ansatz", "name"), RUNS)
