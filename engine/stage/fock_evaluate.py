@@ -23,7 +23,7 @@ from engine.stage import runtime
 from engine.stage.fock_job import FockJob, load_fock
 from engine.stage.fock_sampling import sample, summarise
 from engine.stage.job import read_start, run_facts
-from engine.stage.parts import Numbers, Parts, parts_of
+from engine.stage.ledger import Ledger, Numbers, ledger_of
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +65,9 @@ def fock_evaluate(
     sampled = options.estimator == "mcmc"
     columns = sample(job, params, selected, options, target_ha, state_dir) if sampled else {}
     folder = state_dir / "lists" if sampled else state_dir
-    with parts_of(folder, job.name, job.fingerprint) as parts:
-        named = _core(job, params, trained, parts, **limits)
-        line = _extrapolated(job, params, trained, named, parts) if extrapolating else None
+    with ledger_of(folder, job.name, job.fingerprint) as ledger:
+        named = _core(job, params, trained, ledger, **limits)
+        line = _extrapolated(job, params, trained, named, ledger) if extrapolating else None
     facts = {
         **(
             summarise(job, columns, target_ha)
@@ -76,7 +76,7 @@ def fock_evaluate(
         ),
         **_names(named),
         "extrapolated_ha": line,
-        **_origin(job, columns, target_ha, parts.seconds),
+        **_origin(job, columns, target_ha, ledger.seconds),
         **run_facts(state_dir, *([folder] if sampled else [])),
         "estimator": options.estimator,
     }
@@ -93,12 +93,12 @@ def fock_evaluate(
 
 
 def _extrapolated(
-    job: FockJob, params: Any, trained: Array, largest: CoreEnergies, parts: Parts
+    job: FockJob, params: Any, trained: Array, largest: CoreEnergies, ledger: Ledger
 ) -> float:
     """Returns the energy at zero correction, over the determinants and their halves."""
     amplitudes = make_amplitudes(job.model.wavefunction, is_complex=job.is_complex)
     cores = nested_cores(trained, amplitudes(params, trained, job.reference))
-    halves = (_core(job, params, smaller, parts, asymmetric_slices=0) for smaller in cores[1:])
+    halves = (_core(job, params, smaller, ledger, asymmetric_slices=0) for smaller in cores[1:])
     found = [largest, *halves]
     for smaller, energies in zip(cores, found, strict=True):
         log.info(
@@ -108,11 +108,11 @@ def _extrapolated(
     return extrapolated([e.projected for e in found], [e.pt2 for e in found])
 
 
-def _core(job: FockJob, params: Any, core: Array, parts: Parts, **limits: float) -> CoreEnergies:
+def _core(job: FockJob, params: Any, core: Array, ledger: Ledger, **limits: float) -> CoreEnergies:
     options = job.selection_options
 
     def once(part: str, compute: Callable[[], Numbers], left: int) -> Numbers:
-        return parts.once(f"{len(core)} determinants, {part}", compute, left)
+        return ledger.once(f"{len(core)} determinants, {part}", compute, left)
 
     return core_energies(
         job.model.wavefunction,

@@ -24,11 +24,6 @@ from engine.system.system import System
 from engine.wavefunction.features import length, separation
 
 
-def pairs(particles: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns rows and columns of all pairs i < j, each (n (n - 1) / 2,)."""
-    return np.triu_indices(particles, 1)
-
-
 def pair_kinds(
     system: System, *, shared: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -37,7 +32,7 @@ def pair_kinds(
     Kinds are numbered from zero: pairs of species of which there are particles, without gaps.
     `shared` ones do not depend on how many particles there are; see `shared_kinds`.
     """
-    rows, columns = pairs(system.n_particles)
+    rows, columns = np.triu_indices(system.n_particles, 1)
     species = np.repeat(np.arange(len(system.counts)), system.counts)
     label = species[rows] * len(system.counts) + species[columns]
     _, kind = np.unique(label, return_inverse=True)
@@ -86,7 +81,7 @@ class PairFactor(nn.Module):
         return jnp.sum(_log_factor(walker[rows] - walker[columns], lengths, kind, cusp, system))
 
     def of_pair(self, displacement: Array, index: Array, system: System) -> Array:
-        """Returns the scalar logarithm of a pair at a displacement (3,), counted as in `pairs`."""
+        """Returns the logarithm of pair `index` of `pair_kinds` at a displacement (3,), bohr."""
         _, _, kind, cusp = pair_kinds(system, shared=self.shared)
         lengths = self.variables["params"]["length"]
         kind, cusp = jnp.asarray(kind)[index], jnp.asarray(cusp)[index]

@@ -13,7 +13,7 @@ from engine.errors import ConfigError, DataError, Interrupted
 from engine.io import hdf5
 from engine.io.fcidump import read_fcidump
 from engine.io.integrals import read_integrals
-from engine.stage import fock_train, loop, parts
+from engine.stage import fock_train, ledger, loop
 from engine.stage.aggregate import twist_average
 from engine.stage.fock_integrals import fock_integrals
 from engine.stage.mean_field import mean_field
@@ -208,7 +208,7 @@ def test_a_killed_evaluation_goes_on_with_the_next_part(
     }
     shutil.copy(trained / "checkpoint.h5", tmp_path)
     whole = measure(inputs, trained, sections(method))
-    once, computed = parts.Parts.once, []
+    once, computed = ledger.Ledger.once, []
 
     def counted(self, part, compute, left=0):
         if part not in self.done and self.done and len(computed) == 1:
@@ -220,7 +220,7 @@ def test_a_killed_evaluation_goes_on_with_the_next_part(
 
         return once(self, part, noted, left)
 
-    monkeypatch.setattr(parts.Parts, "once", counted)
+    monkeypatch.setattr(ledger.Ledger, "once", counted)
     every = []
     for _ in range(50):
         try:

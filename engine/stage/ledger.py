@@ -25,8 +25,8 @@ SECONDS = "seconds"
 """What a part has taken is kept beside its numbers under this name."""
 
 
-class Parts:
-    """Numbers of the parts that are done; made by `parts_of`."""
+class Ledger:
+    """Numbers of the parts that are done; made by `ledger_of`."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Parts:
 
 
 @contextlib.contextmanager
-def parts_of(folder: Path, name: str, fingerprint: str) -> Iterator[Parts]:
+def ledger_of(folder: Path, name: str, fingerprint: str) -> Iterator[Ledger]:
     """Holds the folder and gives the parts that are saved there.
 
     Args:
@@ -114,4 +114,4 @@ def parts_of(folder: Path, name: str, fingerprint: str) -> Iterator[Parts]:
             progress.Diary(folder, name, len(done), len(done)) as diary,
             runtime.stop_requests() as stop,
         ):
-            yield Parts(folder, name, fingerprint, done, diary, stop)
+            yield Ledger(folder, name, fingerprint, done, diary, stop)
