@@ -18,7 +18,7 @@ from engine.system.geometry import Geometry
 from engine.system.material import check_material, counts_of
 from engine.system.particles import positron_spins
 from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
-from engine.system.twists import Twist, enumerate_twists
+from engine.system.twists import Twist, enumerate_twists, enumerate_zone
 from engine.system.vacuum import check_vacuum
 
 NAME = re.compile(r"[a-z0-9-]+")
@@ -70,6 +70,7 @@ class Material:
         electrons: In the simulation cell.
         periodic: False for a molecule.
         twists: Folded boundary phases; weights sum to 1.
+        zone: Those at which the mean field alone is solved, for the twist correction; may be empty.
         standing_waves: Whether the plane waves of a gas are pairs +-k at every twist, which real
             orbitals can stand for.
         volume_bohr3: Of the primitive cell; None for a molecule.
@@ -83,6 +84,7 @@ class Material:
     electrons: int
     periodic: bool
     twists: tuple[Twist, ...]
+    zone: tuple[Twist, ...] = ()
     standing_waves: bool = False
     volume_bohr3: float | None = None
 
@@ -176,9 +178,10 @@ def read_material(path: Path) -> Material:
             remedy="convert the value",
         )
     twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
-    if len(twists) > MAX_TWISTS:
+    zone = tuple(enumerate_zone(content.twists, simulation, where=str(path)))
+    if (most := max(len(twists), len(zone))) > MAX_TWISTS:
         raise ConfigError(
-            f"{len(twists)} twists",
+            f"{most} twists",
             where=f"{path}, key 'twists'",
             expected=f"at most {MAX_TWISTS}",
             remedy="choose a coarser grid",
@@ -189,7 +192,7 @@ def read_material(path: Path) -> Material:
         standing = _check_shells(simulation, content, up_and_down, twists, path)
     vacuum_bohr = content.mean_field.vacuum_bohr
     if primitive.periodic and vacuum_bohr is not None:
-        _check_vacuum(primitive, supercell, twists, vacuum_bohr, path)
+        _check_vacuum(primitive, supercell, [*twists, *zone], vacuum_bohr, path)
     return Material(
         path.stem,
         path,
@@ -199,6 +202,7 @@ def read_material(path: Path) -> Material:
         sum(up_and_down),
         bool(primitive.periodic),
         twists,
+        zone,
         standing,
         float(abs(np.linalg.det(primitive.lattice))) if primitive.periodic else None,
     )

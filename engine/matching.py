@@ -71,14 +71,23 @@ def check_corrections(
     """
     options = campaign.method(material, method)
     measured = options.space == "real" and "structure-factor" in options.evaluate.observables
-    gas = campaign.material(material).config.is_electron_gas
+    facts = campaign.material(material)
+    gas = facts.config.is_electron_gas
     for name in corrections:
-        if name in ("twist", "kinetic") and not gas:
+        if name == "twist" and not (gas or facts.zone and options.space == "real"):
             raise ConfigError(
-                f"'{material}' has no {name} correction",
+                f"{material}/{method} has no twist correction",
+                where=f"{where}, key 'corrections'",
+                expected="a method in real space, and an electron gas or a crystal whose section "
+                "twists has the key zone",
+                remedy=f"add zone to {facts.path}, or delete twist",
+            )
+        if name == "kinetic" and not gas:
+            raise ConfigError(
+                f"'{material}' has no kinetic correction",
                 where=f"{where}, key 'corrections'",
                 expected="an electron gas",
-                remedy=f"delete {name} (docs/conventions.md, Finite-size effects)",
+                remedy="delete kinetic (docs/conventions.md, Finite-size effects)",
             )
         if name in ("potential", "kinetic") and not measured:
             raise ConfigError(

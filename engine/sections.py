@@ -33,7 +33,7 @@ def sections(
 
     Args:
         campaign: An `engine.campaign.Campaign`.
-        stage: structure, mean_field, localised, integrals, reference, pretrain, vmc, evaluate
+        stage: structure, mean_field, zone, localised, integrals, reference, pretrain, vmc, evaluate
             or twist_average.
         material: Name of a material.
         method: Name of a method, from pretrain on.
@@ -42,12 +42,12 @@ def sections(
     facts = campaign.material(material)
     if stage == "structure":
         content = _structure_sections(facts)
-    elif stage in ("mean_field", LOCALISED):
+    elif stage in ("mean_field", "zone", LOCALISED):
         content = {
             "material": material,
             "mean_field": facts.config.mean_field,
             **(_localised(facts) if stage == LOCALISED else {}),
-            "twist": _phase(facts.twists[twist]),
+            "twist": _phase((facts.zone if stage == "zone" else facts.twists)[twist]),
             "charge": facts.config.charge,
             "spin": facts.config.total_spin,
             **_positrons(facts),
@@ -79,6 +79,7 @@ def sections(
             "n_electrons": facts.n_electrons,
             "literature": facts.config.literature,
             "twists": [_phase(t) | {"weight": t.weight} for t in facts.twists],
+            **(_zone(facts) if campaign.space(material, method) == "real" else {}),
         }
     else:
         content = _of_method(campaign, stage, facts, method, twist)
@@ -148,6 +149,12 @@ def joint_sections(campaign, name: str) -> dict[str, Any]:
 def _positrons(facts: Material) -> dict[str, int]:
     """Returns the key where there are some: without, sections are as they always were."""
     return {"positrons": facts.config.positrons} if facts.config.positrons else {}
+
+
+def _zone(facts: Material) -> dict[str, Any]:
+    """Returns the key where there are some."""
+    zone = [_phase(t) | {"weight": t.weight} for t in facts.zone]
+    return {"zone": zone} if zone else {}
 
 
 def _localised(facts: Material) -> dict[str, Any]:

@@ -141,6 +141,11 @@ class TwistConfig:
         default="full",
         choices=("full", "time-reversal", "none"),
     )
+    zone: list[int] | None = key(
+        "grid of twists at which a crystal's mean field alone is solved, finer than `grid`: "
+        "its average is the twist correction",
+        default=None,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

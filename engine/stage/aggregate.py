@@ -140,18 +140,21 @@ def twist_average(
     training: Sequence[Sequence[Path]],
     energy: Path,
     twists: Path,
+    zone: Sequence[Path] = (),
 ) -> None:
     """Writes the twist-averaged row and the rows of its twists.
 
     Args:
-        sections: material, method, n_atoms, n_electrons, n_cells, twists, literature, seed.
+        sections: material, method, n_atoms, n_electrons, n_cells, twists, literature, seed;
+            zone where there are files of it.
         results: One evaluation per twist, in the order of `sections["twists"]`.
         training: Per twist, the traces of pretrain and vmc; their time is part of the cost.
         energy: `energy.csv`, one row.
         twists: `twists.csv`, one row per twist.
+        zone: Mean-field files in the order of `sections["zone"]`.
 
     Raises:
-        DataError: An evaluation is missing, damaged or of another twist.
+        DataError: A file is missing, damaged or of another twist.
     """
     records = [hdf5.read(path, "energy") for path in results]
     rows = [
@@ -164,8 +167,12 @@ def twist_average(
         row |= _compile_times(*traces, record) | _spent([*traces, record])
     systematic = any(r.attributes.get("estimator") == "extrapolated" for r in records)
     row = average(rows, sections, systematic)
+    fields = [hdf5.read(path, "mean_field") for path in zone]
     row |= corrections(records, rows, sections) | _origin(records)
-    row["fingerprint"] = fingerprint(sections, [r.fingerprint for r in records])
+    if fields:
+        mean = _zone_average(sections["zone"], fields, zone)
+        row["twist_correction_ha_per_cell"] = mean - row["mean_field_ha_per_cell"]
+    row["fingerprint"] = fingerprint(sections, [r.fingerprint for r in [*records, *fields]])
     table.write(twists, rows, TWIST_COLUMNS)
     table.write(energy, [row], ENERGY_COLUMNS)
     logger.info(
@@ -244,6 +251,16 @@ def corrections(
     return {f"{name}_ha_per_cell": value for name, value in found.items()}
 
 
+def _zone_average(
+    points: Sequence[Mapping[str, Any]], fields: Sequence[hdf5.Record], paths: Sequence[Path]
+) -> float:
+    """Returns the mean field per primitive cell, averaged over the points of the zone."""
+    for point, record, path in zip(points, fields, paths, strict=True):
+        _check_twist(record.data["twist"], point, path)
+    energies = [float(record.data["total"]) for record in fields]
+    return weighted_mean(energies, [point["weight"] for point in points])
+
+
 def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float:
     """Returns sum w x / sum w."""
     return math.fsum(w * x for w, x in zip(weights, values, strict=True)) / math.fsum(weights)
@@ -278,13 +295,7 @@ def _twist_row(
             expected="an evaluation by this version",
             remedy="delete it and run again",
         )
-    if max(abs(a - b) for a, b in zip(found["twist"], point["frac"], strict=True)) > 1e-9:
-        raise DataError(
-            f"is at twist {found['twist']}",
-            where=str(path),
-            expected=f"twist {point['frac']}",
-            remedy="delete it and run again",
-        )
+    _check_twist(found["twist"], point, path)
     return {
         "material": sections["material"],
         "method": sections["method"],
@@ -299,6 +310,16 @@ def _twist_row(
         "target_reached": bool(found["converged"]),
         "fingerprint": record.fingerprint,
     }
+
+
+def _check_twist(found: Sequence[float], point: Mapping[str, Any], path: Path) -> None:
+    if max(abs(a - b) for a, b in zip(found, point["frac"], strict=True)) > 1e-9:
+        raise DataError(
+            f"is at twist {[float(x) for x in found]}",
+            where=str(path),
+            expected=f"twist {point['frac']}",
+            remedy="delete it and run again",
+        )
 
 
 def _seconds(trace: hdf5.Record) -> float:

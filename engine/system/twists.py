@@ -73,6 +73,36 @@ def enumerate_twists(options: TwistConfig, geometry: Geometry | None, *, where: 
     return [Twist(i, frac, weight) for i, (frac, weight) in enumerate(folded)]
 
 
+def enumerate_zone(options: TwistConfig, geometry: Geometry | None, *, where: str) -> list[Twist]:
+    """Returns the inequivalent points of the grid `zone`, Gamma first; none without it.
+
+    Args:
+        options: The `twists` section.
+        geometry: The simulation cell; None or an open geometry for a molecule.
+        where: The material's file, for error messages.
+
+    Raises:
+        ConfigError: No grid, or a system without one to converge.
+    """
+    if options.zone is None:
+        return []
+    if geometry is None or not geometry.periodic or not geometry.symbols:
+        raise ConfigError(
+            f"found {options.zone}",
+            where=f"{where}, key 'twists', key 'zone'",
+            expected="a crystal; an electron gas has its twist correction without",
+            remedy="delete the key",
+        )
+    if len(options.zone) != 3 or min(options.zone) < 1 or max(options.zone) == 1:
+        raise ConfigError(
+            f"found {options.zone}",
+            where=f"{where}, key 'twists', key 'zone'",
+            expected="three integers of at least 1, finer than the grid, e.g. [16, 1, 1]",
+        )
+    dense = TwistConfig(grid=options.zone, symmetry=options.symmetry)
+    return enumerate_twists(dense, geometry, where=where)
+
+
 def _points(options: TwistConfig, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns (T, 3) points in (-1/2, 1/2] and (T,) weights that sum to 1, before folding."""
     if options.points is not None:

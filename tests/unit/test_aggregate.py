@@ -201,6 +201,38 @@ def test_the_fingerprint_follows_the_evaluations(averaged, tmp_path):
     assert table.read(tmp_path / "e.csv")[0]["fingerprint"] != before
 
 
+def field(path, twist, total):
+    hdf5.write(path, "mean_field", {"twist": np.array(twist), "total": total}, fingerprint="m")
+    return path
+
+
+def test_the_zone_corrects_for_the_twists_used(averaged, tmp_path):
+    points = [
+        {"index": 0, "frac": [0.0, 0.0, 0.0], "weight": 0.125},
+        {"index": 1, "frac": [0.125, 0.0, 0.0], "weight": 0.875},
+    ]
+    arguments = {
+        "results": [averaged / f"{k}.h5" for k in range(3)],
+        "training": [(averaged / f"p{k}.h5", averaged / f"v{k}.h5") for k in range(3)],
+        "energy": tmp_path / "zone.csv",
+        "twists": tmp_path / "zone-twists.csv",
+    }
+    totals = (-1.0, -1.4)  # hartree per primitive cell
+    zone = [
+        field(tmp_path / f"z{p['index']}.h5", p["frac"], total)
+        for p, total in zip(points, totals, strict=True)
+    ]
+    twist_average(SECTIONS | {"zone": points}, zone=zone, **arguments)
+    (row,), (plain,) = (table.read(p) for p in (tmp_path / "zone.csv", averaged / "energy.csv"))
+    # of the twists used (-2.25 + 0.1) / 2
+    assert row["twist_correction_ha_per_cell"] == pytest.approx(-1.35 + 1.075, abs=1e-12)
+    assert plain["twist_correction_ha_per_cell"] is None
+    assert row["energy_ha_per_cell"] == plain["energy_ha_per_cell"]
+    assert row["fingerprint"] != plain["fingerprint"]
+    with pytest.raises(DataError, match=r"z1.h5: is at twist \[0.125, 0.0"):
+        twist_average(SECTIONS | {"zone": points[:1] * 2}, zone=zone, **arguments)
+
+
 def test_errors_of_extrapolated_energies_add_up(averaged, tmp_path):
     """They share their sign; and energies that have no kinetic part leave its column empty."""
     facts = {"estimator": "extrapolated", "kinetic_ha": None, "potential_ha": None}

@@ -305,7 +305,7 @@ CELLS |= {"molecule": "structure: {kind: molecule, name: H2}\n"}
         ({"materials": ["c2", "c3", "other"]}, "a crystal of He, 'c2' a crystal of H"),
         ({"materials": ["c2", "c3", "molecule"]}, "a molecule of H"),
         ({"materials": ["c2", "c3", "c4"]}, "no method runs for all materials"),
-        ({"corrections": ["twist"]}, "'c2' has no twist correction"),
+        ({"corrections": ["twist"]}, "c2/bare has no twist correction"),
         ({"corrections": ["potential"]}, "c2/bare has no potential correction"),
     ],
 )

@@ -11,7 +11,7 @@ from engine.errors import ConfigError
 from engine.system.geometry import Geometry
 from engine.system.prototypes import build
 from engine.system.supercell import expand
-from engine.system.twists import enumerate_twists
+from engine.system.twists import enumerate_twists, enumerate_zone
 
 
 def structure(section):
@@ -35,6 +35,10 @@ def chain(cells):
 
 def cubic():
     return Geometry(("H",), np.zeros((1, 3)), 4.0 * np.eye(3))
+
+
+def electron_gas():
+    return Geometry((), np.zeros((0, 3)), 4.0 * np.eye(3))
 
 
 def run(geometry, **options):
@@ -72,6 +76,31 @@ def test_rocksalt_zone_is_gamma_l_and_x():
         (0.5, 0, 0): 4,
         (0.5, 0.5, 0): 3,
     }
+
+
+def test_the_zone_has_a_grid_of_its_own():
+    options = TwistConfig(grid=[2, 2, 2], zone=[4, 4, 4])
+    zone = enumerate_zone(options, rocksalt(), where="m.yaml")
+    assert len(zone) == 8  # of a face-centred lattice
+    assert zone[0].frac == (0, 0, 0) and zone[0].weight == 1 / 64
+    assert sum(t.weight for t in zone) == pytest.approx(1)
+    assert enumerate_zone(TwistConfig(grid=[2, 2, 2]), rocksalt(), where="m.yaml") == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "geometry", "message"),
+    [
+        ([4, 1], rocksalt(), "three integers"),
+        ([1, 1, 1], rocksalt(), "finer than the grid"),
+        ([4, 0, 1], rocksalt(), "at least 1"),
+        ([4, 4, 4], None, "a crystal"),
+        ([4, 4, 4], electron_gas(), "a crystal"),
+    ],
+)
+def test_a_zone_needs_a_crystal_and_a_grid(zone, geometry, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        enumerate_zone(TwistConfig(zone=zone), geometry, where="m.yaml")
+    assert "m.yaml, key 'twists', key 'zone'" in str(caught.value)
 
 
 def test_time_reversal_alone_keeps_the_eight_points():

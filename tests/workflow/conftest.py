@@ -38,6 +38,7 @@ MATERIALS = {
         supercell: [2, 1, 1]
         twists:
           grid: [2, 1, 1]
+          zone: [3, 1, 1]
         mean_field:
           basis: sto-3g
         """,
@@ -80,6 +81,7 @@ RULES = {
     "errors of learned Hamiltonians": "learned_sizes_figure",
     "building the simulation cell": "structure",
     "mean field at": "mean_field",
+    "zone of the mean field": "zone",
     "integrals at": "integrals",
     "established methods at": "reference",
     "the network beside": "reference_row",

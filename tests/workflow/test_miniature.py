@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from engine.io import hdf5, table
@@ -51,6 +52,19 @@ def test_the_bare_determinant_has_the_energy_of_the_mean_field(run: Project):
         difference = row["energy_ha_per_cell"] - row["mean_field_ha_per_cell"]
         assert row["error_ha_per_cell"] < 0.01  # twists differ by a hundred times that
         assert abs(difference) < 5 * row["error_ha_per_cell"]
+
+
+def test_the_twist_correction_is_the_mean_field_of_the_finer_grid(run: Project):
+    zone = sorted((run.folder / "results/chain/mean_field/zone").glob("*.h5"))
+    fields = [hdf5.read(path, "mean_field").data for path in zone]
+    assert [list(np.round(f["twist"], 6)) for f in fields] == [[0, 0, 0], [0.333333, 0, 0]]
+    finer = (fields[0]["total"] + 2 * fields[1]["total"]) / 3
+    [row] = table.read(run.folder / "results/chain/bare/energy.csv")
+    correction = finer - row["mean_field_ha_per_cell"]
+    assert row["twist_correction_ha_per_cell"] == pytest.approx(correction, abs=1e-9)
+    assert abs(correction) > 1e-3
+    [molecule] = table.read(run.folder / "results/h2/net/energy.csv")
+    assert molecule["twist_correction_ha_per_cell"] is None
 
 
 def test_the_report_opens_offline_and_holds_every_figure(run: Project):

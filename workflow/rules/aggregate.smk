@@ -3,6 +3,7 @@ rule twist_average:
         results=all_twists("evaluate/result.h5"),
         pretrain=all_twists("pretrain/trace.h5"),
         vmc=all_twists("vmc/trace.h5"),
+        zone=zone_files,
     output:
         energy="results/{material}/{method}/energy.csv",
         twists="results/{material}/{method}/twists.csv",

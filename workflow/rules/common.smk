@@ -232,6 +232,14 @@ def every(pattern):
     return resolve
 
 
+def zone_files(wildcards):
+    """Returns the mean fields of a crystal's finer grid of twists, where it has one."""
+    real = CAMPAIGN.space(wildcards.material, wildcards.method) == "real"
+    twists = CAMPAIGN.material(wildcards.material).zone if real else ()
+    path = f"results/{wildcards.material}/mean_field/zone/twist-{{index:03d}}.h5"
+    return [path.format(index=twist.index) for twist in twists]
+
+
 def contrast_sections(wildcards):
     """Returns the contrasts of the campaign."""
     return CAMPAIGN.contrast_sections()

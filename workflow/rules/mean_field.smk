@@ -20,6 +20,20 @@ rule mean_field:
         "../scripts/mean_field.py"
 
 
+# The mean field alone, at the twists of a finer grid: the twist correction of a crystal.
+use rule mean_field as zone with:
+    output:
+        mean_field="results/{material}/mean_field/zone/twist-{twist}.h5",
+    log:
+        "logs/{material}/mean_field/zone/twist-{twist}.log",
+    benchmark:
+        "logs/{material}/mean_field/zone/twist-{twist}.benchmark.tsv"
+    params:
+        sections=sections("zone"),
+    message:
+        "{wildcards.material}: zone of the mean field, twist {wildcards.twist}"
+
+
 # The crystal of an electron gas: what a method with `reference: localised` starts from.
 rule localised:
     input:

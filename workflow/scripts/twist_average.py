@@ -10,6 +10,7 @@ twist_average(
     snakemake.params.sections,
     results=snakemake.input.results,
     training=list(zip(snakemake.input.pretrain, snakemake.input.vmc, strict=True)),
+    zone=snakemake.input.zone,
     energy=snakemake.output.energy,
     twists=snakemake.output.twists,
 )
