@@ -43,7 +43,7 @@ def test_sharp_gaussians_are_a_lattice_of_charges(kind):
     assert found / 8 - known == pytest.approx(STATIC[kind], abs=1e-9)
 
 
-def run_of(rs, steps=60, walkers=256, **keys):
+def run_of(rs, steps=40, walkers=192, **keys):
     """Sections of the crystal of a material, as a campaign resolves them."""
     material = gas(8, rs, 1, lattice="bcc", sites=[2, 2, 2])
     bare = method(walkers, steps) | {"reference": "localised"}

@@ -130,7 +130,8 @@ class Cluster:
         command += ["--retries", str(retries), "--latency-wait", "15"]
         command += ["--slurm-init-seconds-before-status-checks", "2"]
         command += ["--max-status-checks-per-second", "2", target, *arguments]
-        surroundings = {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(self.folder / ".cache")}
+        surroundings = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+        surroundings["XDG_CACHE_HOME"] = str(self.folder / ".cache")
         if self.compiled:
             surroundings["JAX_COMPILATION_CACHE_DIR"] = str(self.compiled)
         with open(self.folder / "driver.log", "a") as log:

@@ -149,7 +149,8 @@ class Project:
             cwd=self.folder,
             check=False,
             env=os.environ
-            | {"JAX_PLATFORMS": "cpu", "XDG_CACHE_HOME": str(self.folder / ".cache")},
+            | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+            | {"XDG_CACHE_HOME": str(self.folder / ".cache")},
         )
 
     def plan(self, *arguments: str) -> set[tuple[str, str]]:
