@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import version
 
 LESS_FUSED = "--xla_cpu_use_fusion_emitters=false"
-"""A third less to compile on CPUs; programs run a fifth slower. Jobs of workflow tests do without."""
+"""A third less to compile on CPUs; programs run a fifth slower. Workflow tests do without."""
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault(

@@ -30,12 +30,14 @@ class Matrices:
         positions: (A, 3) bohr.
         fock: (n, n) hartree.
         overlap: (n, n), where the file has it.
+        energy: Hartree, where the file has it.
     """
 
     symbols: tuple[str, ...]
     positions: np.ndarray
     fock: np.ndarray
     overlap: np.ndarray | None = None
+    energy: float | None = None
 
 
 def read_qh9(path: str | Path, unit: str = "angstrom", limit: int = -1) -> Iterator[Matrices]:
@@ -70,11 +72,13 @@ def read_md17(path: str | Path, limit: int = -1) -> Iterator[Matrices]:
     with _explained(path, "a row (N, Z) in nuclear_charges"):
         (count, charges) = next(_rows(path, "SELECT N, Z FROM nuclear_charges LIMIT ?", 1))
         symbols = _symbols(charges, count)
-    for positions, fock, overlap in _rows(path, "SELECT R, H, S FROM data LIMIT ?", limit):
-        with _explained(path, "columns R, H and S of one floating-point type"):
+    query = "SELECT R, H, S, E FROM data LIMIT ?"
+    for positions, fock, overlap, energy in _rows(path, query, limit):
+        with _explained(path, "columns R, E, H and S of one floating-point type"):
             kind = {4: np.float32, 8: np.float64}[len(positions) // (3 * count)]
             r = np.frombuffer(positions, kind).reshape(count, 3).astype(float)
-            found = Matrices(symbols, r, _square(fock, kind), _square(overlap, kind))
+            e = np.frombuffer(energy, kind).item() if isinstance(energy, bytes) else float(energy)
+            found = Matrices(symbols, r, _square(fock, kind), _square(overlap, kind), e)
         yield found
 
 

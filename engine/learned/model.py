@@ -52,17 +52,23 @@ def make_model(basis: OrbitalBasis, options: LearnedModelConfig, flow: FlowConfi
     return Model(basis, HamiltonianNetwork(basis, options), options, flow)
 
 
-def init(model: Model, key: Array) -> Any:
-    """Returns fresh parameters, float32."""
+def shapes(model: Model) -> Any:
+    """Returns what the parameters are: nested mappings of jax.ShapeDtypeStruct."""
     symbols = model.basis.elements[:1] * 2
     graph = molecule_graph(model.basis, symbols, np.array([[0.0, 0, 0], [0.3, 0.5, 2.0]]))
     size = len(model.basis.coupling())
     zero = Blocks(jnp.zeros((2, size), jnp.float32), jnp.zeros((2, size), jnp.float32))
     inputs = [zero] * n_inputs(model)
-    arguments = (key, graph, inputs, jnp.float32(0))
-    shapes = jax.eval_shape(model.network.init, *arguments)["params"]
+    arguments = (jax.random.key(0), graph, inputs, jnp.float32(0))
+    return jax.eval_shape(model.network.init, *arguments)["params"]
+
+
+def init(model: Model, key: Array) -> Any:
+    """Returns fresh parameters, float32."""
     seed = np.asarray(jax.random.key_data(key)).tolist()
-    return jax.tree_util.tree_map_with_path(lambda path, leaf: _drawn(path, leaf, seed), shapes)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: _drawn(path, leaf, seed), shapes(model)
+    )
 
 
 def _drawn(path: tuple, leaf: jax.ShapeDtypeStruct, seed: list[int]) -> Array:

@@ -71,6 +71,21 @@ def commutator(fock: np.ndarray, density: np.ndarray, overlap: np.ndarray) -> fl
     return float(np.sqrt(np.mean(gradient**2)))
 
 
+def shared(overlap: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
+    """Returns the least share of an orbital filled in one density that another fills, 0..1.
+
+    Args:
+        overlap: (n, n).
+        one: (n, n) both spins, of doubly filled orbitals.
+        other: Alike.
+    """
+    values, vectors = np.linalg.eigh(overlap)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.conj().T
+    p, q = (root @ density @ root / 2 for density in (one, other))
+    occupied = round(float(np.trace(p).real))
+    return float(np.linalg.eigvalsh(p @ q @ p)[-occupied]) if occupied else 1.0
+
+
 def physics(
     geometry: Geometry,
     charge: int,

@@ -280,20 +280,34 @@ def converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None = No
     Args:
         field: PySCF's SCF object.
         options: The `mean_field` section.
-        start: Density matrix to start from; PySCF's own guess when left out.
+        start: Density matrix to start from; PySCF's own guess when left out, or where this one
+            leads nowhere.
 
     Raises:
         NotConvergedError: No self-consistency, not even by the second-order method.
     """
-    if not options.newton:
+    if start is not None:
+        try:
+            return _converge(field, options, start)
+        except NotConvergedError as error:
+            log.warning("not from this start (%s); ordinary guess instead", error)
+            field.mo_coeff = field.mo_occ = None
+    return _converge(field, options, None)
+
+
+def _converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None) -> Any:
+    if options.newton:
+        second = field.newton()
+        second.kernel(dm0=start)
+    else:
         field.kernel(dm0=start)
         if field.converged:
             return field
         log.warning(
             "DIIS did not converge in %d cycles; trying the second-order method", options.max_cycles
         )
-    second = field.newton()
-    second.kernel(field.mo_coeff, field.mo_occ)
+        second = field.newton()
+        second.kernel(field.mo_coeff, field.mo_occ)
     if second.converged:
         return second
     raise NotConvergedError(

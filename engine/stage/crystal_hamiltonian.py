@@ -127,6 +127,7 @@ def predict(
             "model": trained.facts["name"],
             "error_ha": error_of(trained),
             "guess": trained.facts["guess"],
+            "mean_field": trained.facts["mean_field"],
             "mesh": [int(n) for n in mesh],
             "never_seen": strange,
         },

@@ -18,10 +18,14 @@ from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile
 from engine.learned import lattice
 from engine.learned.dependence import damped
-from engine.mean_field import pyscf_crystal, pyscf_solver
+from engine.mean_field import pyscf_crystal, pyscf_predicted, pyscf_solver
 from engine.mean_field.pyscf_crystal import CrystalPhysics
+from engine.stage.learned_model import check_mean_field
 
 log = logging.getLogger(__name__)
+
+SHARED = 0.5
+"""Least share of an orbital filled by the ordinary guess that a prediction has to fill."""
 
 
 def crystal_mean_field(
@@ -38,6 +42,7 @@ def crystal_mean_field(
     options = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
     use = parse(UseConfig, sections["use"], where="use")
     predicted = read_hamiltonian(hamiltonian)
+    check_mean_field(predicted.facts["mean_field"], options, hamiltonian, start_only=use.converge)
     counts = {s.name: s.count for s in file.system.species}
     taken: list[bool] = []
 
@@ -107,8 +112,9 @@ def accepted(predicted: LatticeHamiltonian, field: Any, use: UseConfig) -> Cryst
             "shell are filled is not for it to say"
         )
     physics = pyscf_crystal.crystal_physics(field, hamiltonian)
-    name = predicted.facts["guess"]
-    plain = pyscf_crystal.residual(field, field.get_init_guess(key=name))
+    start = field.get_init_guess(key=predicted.facts["guess"])
+    fock = np.asarray(field.get_fock(dm=start))
+    plain = pyscf_crystal.residual(field, start, fock)
     log.info(
         "learned Hamiltonian: novelty %.2f, gap %.3f, commutator residual %.2e hartree "
         "(ordinary guess %.2e)",
@@ -120,7 +126,23 @@ def accepted(predicted: LatticeHamiltonian, field: Any, use: UseConfig) -> Cryst
     limit = min(use.max_residual_ha, plain)
     if not physics.residual < limit:
         return _refused(f"its commutator residual {physics.residual:.2e} is not below {limit:.2e}")
-    return physics
+    ordinary = pyscf_crystal.filled(field, fock)[1]
+    same = min(map(pyscf_predicted.shared, field.get_ovlp(), ordinary, physics.density))
+    return _refused(reason) if (reason := other_orbitals(same)) else physics
+
+
+def other_orbitals(same: float) -> str:
+    """Returns why two densities are not of one configuration, "" where they are.
+
+    Iterations that start in another configuration may end there, in a state that is self-consistent
+    and not the lowest one.
+
+    Args:
+        same: What `pyscf_predicted.shared` says of them.
+    """
+    if same < SHARED:
+        return f"it fills other orbitals than the ordinary guess does: {same:.2f} of one are shared"
+    return ""
 
 
 def too_far(novelty: float, never_seen: Sequence[str], limit: float) -> str:

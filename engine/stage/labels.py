@@ -163,8 +163,13 @@ def _read(path: Path, kind: type, mark: str) -> tuple[Frame, Any] | None:
 
 
 def _split(data: LabelsConfig) -> np.ndarray:
-    """Returns (G,) 0 train, 1 validation, 2 test, by the seed."""
-    order = np.random.default_rng([data.seed, 1]).permutation(data.geometries)
+    """Returns (G,) 0 train, 1 validation, 2 test: by the seed, in order along a trajectory.
+
+    Neighbours on a trajectory are alike: scattered over the parts, they would make errors small.
+    """
+    order = np.arange(data.geometries)
+    if data.sampling != "md":
+        order = np.random.default_rng([data.seed, 1]).permutation(order)
     split = np.full(data.geometries, 2)
     split[order[: data.train]] = 0
     split[order[data.train : data.train + data.validation]] = 1

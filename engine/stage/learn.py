@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine import __version__, keys
-from engine.config import fingerprint, parse
+from engine.config import MeanFieldConfig, fingerprint, parse
 from engine.config.learned import FlowConfig, LearnConfig, LearnedModelConfig
+from engine.errors import DataError
 from engine.io import hdf5
 from engine.io.crystal_labels import CrystalSet
 from engine.io.learned import write_learned
@@ -23,13 +24,21 @@ from engine.learned.crystal import make_predict_crystal, real_blocks
 from engine.learned.lattice import reach, to_kpoints
 from engine.learned.loss import Samples, fit_scales
 from engine.learned.model import Model, Trained, init, make_model
-from engine.learned.novelty import novelty
+from engine.learned.novelty import novelty, ranges
 from engine.learned.scales import Scales
 from engine.learned.training import Training, draw, make_training
 from engine.stage import loop, runtime
 from engine.stage.checks import check_finite
 from engine.stage.job import run_facts
-from engine.stage.learned_model import Labels, as_file, basis_of, read_any, samples_of
+from engine.stage.learned_model import (
+    Labels,
+    alike,
+    as_file,
+    basis_of,
+    read_any,
+    same_keys,
+    samples_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +62,15 @@ def learn(
         model: Output, kind "learned_hamiltonian".
         trace: Output, kind "trace": one row per step.
         state_dir: Scratch for saved states.
+
+    Raises:
+        DataError: Labels of another mean field or initial guess than the sections say.
     """
     runtime.configure()
     options = parse(LearnConfig, sections["learn"], where="learn")
     sets = [read_any(path) for path in labels]
+    for path, labelled in zip(labels, sets, strict=True):
+        check_labels(sections, labelled, path)
     network = _model(sections, sets)
     known = [s.part("train").first(options.train_limit) for s in sets]
     training_sets = [samples_of(network, s) for s in known]
@@ -92,6 +106,29 @@ def learn(
         *(1e6 * facts[name] for name in ("validation_ha", "error_ha")),
     )
     return trained
+
+
+def check_labels(sections: dict[str, Any], labels: Labels, path: Path) -> None:
+    """Refuses a labelled set of another method, functional, basis or initial guess."""
+    where = f"{path}, its mean field"
+    theirs = parse(MeanFieldConfig, labels.facts["mean_field"], where=where)
+    wanted = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
+    differ = [name for name in same_keys(wanted) if not alike(theirs, wanted, name)]
+    if labels.facts["guess"] != sections["guess"]:
+        found, expected = f"guess '{labels.facts['guess']}'", f"'{sections['guess']}'"
+    elif differ:
+        found, expected = (
+            ", ".join(f"{name} '{getattr(options, name)}'" for name in differ)
+            for options in (theirs, wanted)
+        )
+    else:
+        return
+    raise DataError(
+        f"labels of {found}",
+        where=str(path),
+        expected=f"{expected}, as the model's file in learned/ says",
+        remedy="delete the labels, or change that file",
+    )
 
 
 def _model(sections: dict[str, Any], sets: Sequence[Labels]) -> Model:
@@ -185,11 +222,12 @@ def _facts(
     scales: Scales,
     training_sets: Sequence[Samples],
 ) -> dict[str, Any]:
-    farthest = max(
-        novelty(scales, *jax.tree.map(operator.itemgetter(g), (s.graph, s.guess)))
+    geometries = [
+        jax.tree.map(operator.itemgetter(g), (s.graph, s.guess))
         for s in training_sets
         for g in range(len(s.occupied))
-    )
+    ]
+    farthest = max(novelty(scales, *geometry) for geometry in geometries)
     return {
         "name": sections["name"],
         "mean_field": sections["mean_field"],
@@ -206,6 +244,7 @@ def _facts(
         "steps": len(columns["loss"]),
         "validation_ha": float(state.best_ha),
         "novelty_reference": float(farthest),
+        "distances": ranges(basis_of(sets).elements, (graph for graph, _ in geometries)),
         "pyscf_version": sets[0].facts["pyscf_version"],
         "commit": runtime.commit(),
     }

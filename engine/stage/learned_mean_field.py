@@ -18,7 +18,6 @@ import numpy as np
 from engine import keys
 from engine.config import MeanFieldConfig, fingerprint, parse
 from engine.config.learned import UseConfig
-from engine.errors import DataError
 from engine.io import hdf5
 from engine.io.mean_field import MeanField, write_mean_field
 from engine.io.system import SystemFile, read_system
@@ -27,13 +26,17 @@ from engine.learned.graph import molecule_graph
 from engine.learned.model import Trained, make_predict
 from engine.mean_field import pyscf_labels, pyscf_predicted, pyscf_solver
 from engine.stage import runtime
-from engine.stage.crystal_mean_field import crystal_mean_field, too_far
-from engine.stage.learned_model import check_shells, error_of, load, never_seen, novelty_of
+from engine.stage.crystal_mean_field import crystal_mean_field, other_orbitals, too_far
+from engine.stage.learned_model import (
+    check_mean_field,
+    check_shells,
+    error_of,
+    load,
+    never_seen,
+    novelty_of,
+)
 
 log = logging.getLogger(__name__)
-
-SAME = ("method", "functional", "basis")
-"""Keys of `mean_field` that the model and the material share."""
 
 
 def learned_mean_field(
@@ -81,17 +84,7 @@ def check_model(
     path: Path,
 ) -> None:
     """Refuses a model of another functional, basis or of other elements."""
-    theirs = parse(MeanFieldConfig, trained.facts["mean_field"], where=str(path))
-    for name in SAME:
-        if name == "functional" and options.method != "rks":
-            continue
-        if getattr(theirs, name).lower() != getattr(options, name).lower():
-            raise DataError(
-                f"the model is of {name} '{getattr(theirs, name)}'",
-                where=str(path),
-                expected=f"{name} '{getattr(options, name)}' as in the material's mean_field",
-                remedy="train a model for this mean field, or use reference: scf",
-            )
+    check_mean_field(trained.facts["mean_field"], options, path)
     trained.model.basis.species(file.primitive.symbols)
     own = pyscf_labels.shells_of(file.primitive, sections["charge"], options)
     check_shells(trained, own, path)
@@ -135,10 +128,29 @@ def accepted(
         physics.residual,
         plain.residual,
     )
+    reason = doubtful(physics, plain, overlap, use)
+    return _refused(reason) if reason else physics
+
+
+def doubtful(
+    physics: pyscf_predicted.Physics,
+    plain: pyscf_predicted.Physics,
+    overlap: np.ndarray,
+    use: UseConfig,
+) -> str:
+    """Returns why a prediction is no start for the iterations, "" where it is one.
+
+    Args:
+        physics: Of the prediction.
+        plain: Of the ordinary guess.
+        overlap: (n, n) of the basis functions.
+        use: Limits.
+    """
     limit = min(use.max_residual_ha, plain.residual)
     if not physics.residual < limit:
-        return _refused(f"its commutator residual {physics.residual:.2e} is not below {limit:.2e}")
-    return physics
+        return f"its commutator residual {physics.residual:.2e} is not below {limit:.2e}"
+    same = pyscf_predicted.shared(overlap, plain.orbitals.density, physics.orbitals.density)
+    return other_orbitals(same)
 
 
 def _refused(reason: str) -> None:

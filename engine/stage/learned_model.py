@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from engine.config import parse
+from engine.config import MeanFieldConfig, parse
 from engine.config.learned import FlowConfig, LearnedModelConfig
 from engine.errors import DataError
 from engine.io import hdf5
@@ -25,10 +26,10 @@ from engine.learned.crystal import (
     make_crystal_samples,
     pairs_of,
 )
-from engine.learned.graph import Graph, molecule_graph, to_blocks
+from engine.learned.graph import Blocks, Graph, molecule_graph, to_blocks
 from engine.learned.loss import Samples, make_samples
-from engine.learned.model import Model, Trained, make_model
-from engine.learned.novelty import novelty, unseen
+from engine.learned.model import Model, Trained, make_model, shapes
+from engine.learned.novelty import beyond, novelty, unseen
 from engine.learned.orbitals import OrbitalBasis
 from engine.learned.scales import Scale, Scales
 
@@ -121,8 +122,72 @@ def load(path: Path) -> Trained:
         parse(FlowConfig, file.facts["flow"], where=str(path)),
     )
     params = jax.tree.map(jnp.asarray, file.params)
+    _check_shapes(params, shapes(model), path)
     scales = unflatten(_blank(basis), file.scales, where=str(path))
     return Trained(model, params, scales, {**file.facts, "fingerprint": file.fingerprint})
+
+
+def _check_shapes(params: Any, expected: Any, path: Path) -> None:
+    """Refuses parameters that are not those of the network."""
+    found, wanted = (
+        {jax.tree_util.keystr(place): leaf.shape for place, leaf in leaves}
+        for leaves in map(
+            operator.itemgetter(0), map(jax.tree_util.tree_flatten_with_path, (params, expected))
+        )
+    )
+    wrong = sorted(
+        name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)
+    )
+    if wrong:
+        raise DataError(
+            f"parameter {wrong[0]} of shape {found.get(wrong[0])}",
+            where=str(path),
+            expected=f"shape {wanted.get(wrong[0])} in this version of the network",
+            remedy="train it again: delete the file and run the rule learn",
+        )
+
+
+def same_keys(options: MeanFieldConfig) -> tuple[str, ...]:
+    """Returns the keys of `mean_field` that a Hamiltonian depends on most."""
+    return ("method", "functional", "basis") if options.method == "rks" else ("method", "basis")
+
+
+def alike(one: MeanFieldConfig, other: MeanFieldConfig, key: str) -> bool:
+    """Tells whether two sections have the same value of a key, in large letters or small."""
+    return getattr(one, key).lower() == getattr(other, key).lower()
+
+
+def check_mean_field(
+    theirs: Mapping[str, Any] | None,
+    options: MeanFieldConfig,
+    path: Path,
+    *,
+    start_only: bool = False,
+) -> None:
+    """Refuses a Hamiltonian of another method, functional or basis.
+
+    Args:
+        theirs: The section `mean_field` it was made with; None in files of before.
+        options: That of the material.
+        path: Its file.
+        start_only: Whether iterations only start from it: then the basis alone matters.
+    """
+    if theirs is None:
+        raise DataError(
+            "does not say which mean field it is of",
+            where=str(path),
+            expected="a file of this version",
+            remedy="delete it and run again",
+        )
+    made = parse(MeanFieldConfig, theirs, where=str(path))
+    for name in ("basis",) if start_only else same_keys(options):
+        if not alike(made, options, name):
+            raise DataError(
+                f"the model is of {name} '{getattr(made, name)}'",
+                where=str(path),
+                expected=f"{name} '{getattr(options, name)}' as in the material's mean_field",
+                remedy="train a model for this mean field, or use reference: scf",
+            )
 
 
 def error_of(trained: Trained) -> float:
@@ -149,8 +214,13 @@ def novelty_of(trained: Trained, symbols: Sequence[str], positions: Any, guess: 
     """
     basis = trained.model.basis
     graph = molecule_graph(basis, symbols, positions)
-    found = novelty(trained.scales, graph, to_blocks(basis, symbols, guess))
-    return found / trained.facts["novelty_reference"]
+    return _novelty(trained, graph, to_blocks(basis, symbols, guess))
+
+
+def _novelty(trained: Trained, graph: Graph, guess: Blocks) -> float:
+    found = novelty(trained.scales, graph, guess) / trained.facts["novelty_reference"]
+    known = trained.facts.get("distances", {})  # models of before have none
+    return max(found, beyond(known, trained.model.basis.elements, graph))
 
 
 def never_seen(trained: Trained, graph: Graph) -> list[str]:
@@ -173,8 +243,7 @@ def crystal_novelty(
     graph = crystal_graph(basis, symbols, lattice, positions, pairs, cutoff)
     inside = np.linalg.norm(graph.vectors, axis=-1) < cutoff
     blocks = crystal_blocks(basis, symbols, guess, mesh, pairs, inside)
-    found = novelty(trained.scales, graph, blocks)
-    return found / trained.facts["novelty_reference"], never_seen(trained, graph)
+    return _novelty(trained, graph, blocks), never_seen(trained, graph)
 
 
 def check_shells(trained: Trained, own: Mapping[str, Sequence[int]], path: Path) -> None:

@@ -70,12 +70,7 @@ def status(campaign: Campaign, root: Path, materials: Sequence[str] = ()) -> lis
     """
     wanted = materials or list(campaign.runs)
     started = any((root / ".snakemake/locks").glob("*"))
-    models = dict.fromkeys(
-        name
-        for material in wanted
-        for method in campaign.runs[material]
-        if (name := learned_name(campaign.method(material, method).reference))
-    )
+    models = campaign.learned_names() if not materials else _models_of(campaign, materials)
     groups = [
         _group_line(root, name)
         for name, group in campaign.groups.items()
@@ -91,6 +86,16 @@ def status(campaign: Campaign, root: Path, materials: Sequence[str] = ()) -> lis
             for twist in campaign.twists(material)
         ]
     )
+
+
+def _models_of(campaign: Campaign, materials: Sequence[str]) -> list[str]:
+    """Returns the learned Hamiltonians that runs of some materials start from."""
+    references = [
+        campaign.method(material, method).reference
+        for material in materials
+        for method in campaign.runs[material]
+    ]
+    return list(dict.fromkeys(name for r in references if (name := learned_name(r))))
 
 
 def _group_line(root: Path, name: str) -> Line:

@@ -242,6 +242,15 @@ def test_models_of_molecules_other_cores_and_other_elements_are_refused(folder, 
         hamiltonian(tmp_path, tmp_path)
 
 
+def test_a_hamiltonian_of_another_basis_or_functional_is_refused(folder, tmp_path):
+    other = dataclasses.replace(HF, basis="6-31g")
+    with pytest.raises(DataError, match="the model is of basis 'sto-3g'"):
+        mean_field(folder, tmp_path, 0.25, other)
+    other = dataclasses.replace(PBE, functional="lda,vwn")
+    with pytest.raises(DataError, match="the model is of functional 'pbe'"):
+        mean_field(folder, tmp_path, 0.25, other, UseConfig(converge=False))
+
+
 def test_a_cutoff_beyond_the_mesh_is_refused_before_training(folder, tmp_path):
     far = dataclasses.replace(MODEL, cutoff_bohr=9.0)
     with pytest.raises(ConfigError, match="(?s)at most .* bohr.*raise labels.kmesh"):

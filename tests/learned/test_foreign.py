@@ -8,7 +8,7 @@ import pytest
 
 from engine.config import MeanFieldConfig
 from engine.errors import DataError
-from engine.io.foreign_labels import read_md17, read_qh9
+from engine.io.foreign_labels import Matrices, read_md17, read_qh9
 from engine.io.labels import read_labels, write_labels
 from engine.mean_field import pyscf_labels
 from engine.stage.foreign import ORDERS, adopt, reordered
@@ -109,6 +109,30 @@ def test_another_functional_unit_or_basis_is_noticed(tmp_path, labels):
         adopt(read_qh9(path, unit="bohr"), OPTIONS, "minao", [0, 0])
     with pytest.raises(DataError, match="13 orbitals of basis 6-31g"):
         adopt(read_qh9(path), dataclasses.replace(OPTIONS, basis="6-31g"), "minao", [0, 0])
+
+
+def test_every_record_is_checked(tmp_path, labels):
+    first, second = read_md17(md17(tmp_path / "m.db", labels, "pyscf"))
+    swapped = dataclasses.replace(second, symbols=("H", "O", "H"))
+    with pytest.raises(DataError, match="record 1(.|\n)*O H H, in this order"):
+        adopt([first, swapped], OPTIONS, "minao", [0, 0])
+    noisy = dataclasses.replace(second, fock=second.fock + 1e-3 * np.eye(len(second.fock))[::-1])
+    with pytest.raises(DataError, match="record 1(.|\n)*below"):
+        adopt([first, noisy], OPTIONS, "minao", [0, 0])
+    other = dataclasses.replace(second, energy=second.energy - 0.037)
+    with pytest.raises(DataError, match="the file says(.|\n)*b3lyp or b3lyp5"):
+        adopt([first, other], OPTIONS, "minao", [0, 0])
+
+
+def test_the_two_definitions_of_b3lyp_are_told_apart():
+    """Their matrices have nearly the same density, their energies differ by 37 mHa."""
+    geometry = Geometry(SYMBOLS, WATERS[0])
+    theirs = dataclasses.replace(OPTIONS, method="rks", functional="b3lyp5", basis="6-31g")
+    label = pyscf_labels.label(geometry, 0, theirs, "minao")
+    record = Matrices(SYMBOLS, WATERS[0], label.fock)
+    adopt([record], theirs, "minao", [0])
+    with pytest.raises(DataError, match="b3lyp or b3lyp5"):
+        adopt([record], dataclasses.replace(theirs, functional="b3lyp"), "minao", [0])
 
 
 def test_files_of_another_layout_are_refused(tmp_path, labels):

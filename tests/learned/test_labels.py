@@ -1,5 +1,7 @@
 """Labelled sets: what PySCF gives, resuming, splits, files, and the formats of others."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,13 @@ def test_the_set_has_units_splits_and_provenance(tmp_path, system):
     np.testing.assert_array_equal(again.positions, made.positions)
     other = run(tmp_path / "other", system, seed=1)
     assert np.abs(other.positions - made.positions).max() > 1e-3
+
+
+def test_the_parts_of_a_trajectory_follow_one_another():
+    options = LabelsConfig(["water"], geometries=9, train=4, validation=2, sampling="md")
+    assert stage._split(options).tolist() == [0] * 4 + [1] * 2 + [2] * 3
+    scattered = stage._split(dataclasses.replace(options, sampling="perturbed"))
+    assert sorted(scattered) == sorted(stage._split(options)) and any(np.diff(scattered) < 0)
 
 
 def test_a_killed_job_keeps_its_geometries(tmp_path, system, monkeypatch):

@@ -204,6 +204,38 @@ def test_fine_tuning_is_judged_by_its_own_loss(monkeypatch):
     assert seen == [[3, 1, 1], [7, 5, 5], [2, 6, 6], [2, 6, 0.5]]
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"guess": "atom"}, "labels of guess 'minao'(.|\n)*'atom'"),
+        ({"mean_field": {"method": "rhf", "basis": "sto-3g"}}, "labels of basis '6-31g'"),
+        ({"mean_field": {"method": "rks", "basis": "6-31G"}}, "labels of method 'rhf'"),
+    ],
+)
+def test_labels_of_another_calculation_are_refused(folder, tmp_path, changes, message):
+    with pytest.raises(DataError, match=message) as caught:
+        learn(
+            sections(**changes),
+            labels=[folder / "labels.h5"],
+            model=tmp_path / "model.h5",
+            trace=tmp_path / "trace.h5",
+            state_dir=tmp_path / "state",
+        )
+    assert "labels.h5" in str(caught.value) and not (tmp_path / "state").exists()
+
+
+def test_parameters_of_another_network_are_refused(folder, tmp_path):
+    record = hdf5.read(folder / "model.h5", "learned_hamiltonian")
+    name = next(name for name in record.data if name.startswith("params/"))
+    less = {k: v for k, v in record.data.items() if k != name}
+    other = record.data | {name: np.zeros((3, 3, 3))}
+    for data, shape in ((less, "None"), (other, r"\(3, 3, 3\)")):
+        path = tmp_path / "model.h5"
+        hdf5.write(path, "learned_hamiltonian", data, fingerprint="x", attributes=record.attributes)
+        with pytest.raises(DataError, match=f"of shape {shape}(.|\n)*train it again"):
+            load(path)
+
+
 def test_batches_depend_on_seed_and_step_alone(folder):
     trained = load(folder / "model.h5")
     samples = samples_of(trained.model, read_labels(folder / "labels.h5"))

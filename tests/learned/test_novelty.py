@@ -13,7 +13,7 @@ from engine.io.lattice_hamiltonian import LatticeHamiltonian, read_hamiltonian, 
 from engine.learned import flow
 from engine.learned.graph import Blocks, molecule_graph, to_blocks
 from engine.learned.model import Trained, init, make_model, make_predict
-from engine.learned.novelty import unseen
+from engine.learned.novelty import SLACK_BOHR, beyond, ranges, unseen
 from engine.learned.orbitals import OrbitalBasis
 from engine.learned.scales import Scales, fit_scale
 from engine.stage.crystal_mean_field import accepted
@@ -69,6 +69,47 @@ def test_its_novelty_is_infinite_and_it_has_a_name(trained):
         far = novelty_of(trained, symbols, r, matrix_of(symbols, rng))
         assert np.isinf(far) == bool(names) and not np.isnan(far)
         assert never_seen(trained, graph_of(symbols)) == names
+
+
+WATER = np.array([[0.0, 0, 0], [0, 1.43, 1.1], [0, -1.43, 1.1]])
+
+
+def water(shift=0.0, angle=0.0):
+    """Returns the graph of a water molecule: one bond longer, both hydrogens turned outwards."""
+    r, bond = WATER.copy(), np.linalg.norm(WATER[1])
+    own = np.arctan2(1.43, 1.1) + angle
+    for k, sign in ((1, 1), (2, -1)):
+        r[k] = (bond + (shift if k == 1 else 0)) * np.array([0, sign * np.sin(own), np.cos(own)])
+    return molecule_graph(BASIS, ("O", "H", "H"), r)
+
+
+def test_distances_outside_their_ranges_are_noticed():
+    rng = np.random.default_rng(6)
+    training = [
+        molecule_graph(BASIS, ("O", "H", "H"), WATER + 0.1 * rng.normal(size=(3, 3)))
+        for _ in range(40)
+    ]
+    known = ranges(BASIS.elements, training)
+    assert sorted(known) == ["H-H", "H-O", "O-H"]
+    assert [len(known[name]) for name in sorted(known)] == [1, 1, 2]
+    assert all(low < high for spans in known.values() for low, high in spans)
+    found = [beyond(known, BASIS.elements, g) for g in (water(), water(1.2), water(angle=0.6))]
+    assert found[0] == 0 and found[1] > 2 and found[2] > 1
+    far = molecule_graph(BASIS, ("O", "H"), np.array([[0.0, 0, 0], [0, 0, 5.0]]))
+    spans = (known["O-H"][0], known["H-O"][0])
+    expected = max(1 + (5 - high) / (high - low + SLACK_BOHR) for low, high in spans)
+    assert beyond(known, BASIS.elements, far) == pytest.approx(expected)
+    assert beyond({}, BASIS.elements, far) == 0
+
+
+def test_more_neighbours_count_only_where_they_are_near():
+    two = [np.array([[0.0, 0, 0], [0, 0, 2.0], [0, 0, -2.2]])]
+    known = ranges(BASIS.elements, [molecule_graph(BASIS, ("O", "H", "H"), r) for r in two])
+    for distance, near in ((1.0, True), (9.0, False)):
+        r = np.vstack([two[0], [[0, distance, 0.0]]])
+        hydrogens = molecule_graph(BASIS, ("O", "H", "H", "H"), r)
+        spans = {"O-H": known["O-H"]}
+        assert (beyond(spans, BASIS.elements, hydrogens) > 0) == near
 
 
 def test_pairs_beyond_the_cutoff_do_not_count(trained):
