@@ -217,8 +217,8 @@ class UseConfig:
         at_least=1,
     )
     max_novelty: float = key(
-        "largest novelty at which a prediction is taken, in units of the largest one of the "
-        "training set",
+        "largest novelty at which a prediction is taken: 1 is the largest one of the training set, "
+        "or a distance just outside of it, 2 a distance as far outside as the training set is wide",
         default=2.0,
         above=0,
     )

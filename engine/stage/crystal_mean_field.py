@@ -42,7 +42,9 @@ def crystal_mean_field(
     options = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
     use = parse(UseConfig, sections["use"], where="use")
     predicted = read_hamiltonian(hamiltonian)
-    check_mean_field(predicted.facts["mean_field"], options, hamiltonian, start_only=use.converge)
+    check_mean_field(
+        predicted.facts.get("mean_field"), options, hamiltonian, start_only=use.converge
+    )
     counts = {s.name: s.count for s in file.system.species}
     taken: list[bool] = []
 
