@@ -101,6 +101,14 @@ def check_group(campaign, group: Group) -> None:
             where=f"{where}, key 'method'",
             expected=f"a method in real space with ansatz {ANSATZ}",
         )
+    members = len(group.members(campaign))
+    if group.config.steps and group.config.steps < members:
+        raise ConfigError(
+            f"{group.config.steps} steps for {members} members",
+            where=f"{where}, key 'steps'",
+            expected="some hundred for every member: a step trains one of them",
+            remedy="raise steps, or leave them out: then they are those of all members together",
+        )
     for material, found in facts.items():
         if campaign.method(material, name).vmc.transfer_steps is not None:
             raise ConfigError(
@@ -142,5 +150,7 @@ def _shared_facts(campaign, material: str, method: str) -> dict[str, Any]:
             "section 'ansatz'": options.ansatz,
             "precision": options.precision,
             "section 'optimizer'": options.optimizer,
+            "vmc.min_steps": options.vmc.min_steps,
+            "vmc.accuracy_ha_per_cell": options.vmc.accuracy_ha_per_cell,
         }
     return found

@@ -137,6 +137,8 @@ def joint_sections(campaign, name: str) -> dict[str, Any]:
         _of_method(campaign, "vmc", campaign.material(m), group.config.method, twist)
         for m, twist in group.members(campaign)
     ]
+    for member in members:  # how a member goes on afterwards
+        del member["vmc"]
     content = {
         "group": name,
         "seed": campaign.seed,

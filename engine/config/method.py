@@ -169,7 +169,9 @@ class VmcConfig:
         default=None,
         at_least=1,
     )
-    checkpoint_steps: int = key("steps between saved states", default=200, at_least=1)
+    checkpoint_steps: int = key(
+        "steps between saved states, at which training may end", default=200, at_least=1
+    )
     runaway_ha_per_particle: float = key(
         "stop when the energy per particle is this far below the mean field's, or twenty times as "
         "far above",
@@ -186,6 +188,20 @@ class VmcConfig:
                 where=f"{where}, key 'min_steps'",
                 expected=f"at most steps, {self.steps}",
                 remedy="lower min_steps or raise steps",
+            )
+        if self.steps and self.min_steps and self.checkpoint_steps > self.steps:
+            raise ConfigError(
+                f"checkpoint_steps {self.checkpoint_steps} is above steps {self.steps}",
+                where=f"{where}, key 'checkpoint_steps'",
+                expected="several of them in steps: training ends early at saved states alone",
+                remedy="lower checkpoint_steps, or delete min_steps",
+            )
+        if self.transfer_steps is not None and self.transfer_steps > self.steps:
+            raise ConfigError(
+                f"transfer_steps {self.transfer_steps} is above steps {self.steps}",
+                where=f"{where}, key 'transfer_steps'",
+                expected=f"at most steps, {self.steps}: later twists start from a trained network",
+                remedy="lower transfer_steps, or delete it",
             )
 
     def of_twist(self, index: int) -> VmcConfig:

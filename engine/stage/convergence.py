@@ -12,6 +12,9 @@ from engine.estimator.statistics import estimate
 OUTLIER = 8.0
 """Energies are clipped at this many median absolute deviations from their median."""
 
+FEWEST = 40
+"""Steps without which a gain has no error to be told from."""
+
 Columns = Mapping[str, np.ndarray]
 
 
@@ -30,11 +33,11 @@ def gain(energies: np.ndarray) -> tuple[float, float]:
 
 
 def trained(columns: Columns, step: int, min_steps: int | None, accuracy_ha: float) -> str:
-    """Returns why training may end: its gain and the error of it are within the accuracy."""
-    if min_steps is None or step < min_steps:
+    """Returns why training may end: gain (or loss) and its error are within the accuracy."""
+    if min_steps is None or step < max(min_steps, FEWEST):
         return ""
     fell, error = gain(columns["energy_ha"])
-    if fell + error > accuracy_ha:
+    if not abs(fell) + error <= accuracy_ha:
         return ""
     return f"converged: the second half of the steps gained {1e3 * fell:.2g}({1e3 * error:.2g}) mHa"
 

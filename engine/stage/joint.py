@@ -29,9 +29,9 @@ from engine.optimizer import make_optimizer
 from engine.optimizer.objective import clipped_weights
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
-from engine.stage.convergence import trained
+from engine.stage.convergence import FEWEST, trained
 from engine.stage.job import Job, load, read_start, restored, write_training
-from engine.stage.programs import make_measure, make_programs
+from engine.stage.programs import batch_of, make_measure, make_programs
 from engine.types import Optimizer, VmcState
 
 log = logging.getLogger(__name__)
@@ -187,7 +187,7 @@ def make_iteration(group: Group, params: Any, samplers: tuple[Any, ...]):
             params,
             opt_state,
             keys.stream(job.key, "joint-optimizer", step),
-            _batch(job, sampler.walkers, weights),
+            batch_of(job, sampler.walkers, weights),
         )
         samplers = (*samplers[:k], sampler, *samplers[k + 1 :])
         return VmcState(params, samplers, opt_state, step + 1), row | moved | {MEMBER: k}
@@ -199,10 +199,6 @@ def _first_of_materials(group: Group) -> list[int]:
     """Returns, per member, the first member of the same material."""
     names = [job.sections["material"] for job in group.jobs]
     return [names.index(name) for name in names]
-
-
-def _batch(job: Job, walkers, weights):
-    return (walkers, *(w.astype(job.dtype) for w in weights), job.system, job.reference)
 
 
 def _optimizers(
@@ -223,7 +219,7 @@ def _optimizers(
         is_complex = job.sections["number"] == "complex"
         made[k] = make_optimizer(job.wavefunction, options, is_complex=is_complex)
         zeros = jnp.zeros(job.walkers)
-        batch = _batch(job, samplers[k].walkers, (zeros, zeros))
+        batch = batch_of(job, samplers[k].walkers, (zeros, zeros))
         states[k] = made[k].init(params, keys.stream(job.key, "optimizer-init"), batch)
     shapes = {k: jax.tree.map(jnp.shape, jax.tree.leaves(state)) for k, state in states.items()}
     for k, found in shapes.items():
@@ -252,13 +248,16 @@ def _check(group: Group, columns: Columns, options: VmcConfig) -> None:
 
 
 def _trained(group: Group, columns: Columns, step: int, options: VmcConfig) -> str:
-    """Returns why training may end: no member gains more than the accuracy asked for."""
+    """Returns why training may end: no member gains more than the accuracy asked for.
+
+    The least number of steps is that of all members together.
+    """
     least = options.min_steps
     if least is None or step < least:
         return ""
     words = []
     for k, job in enumerate(group.jobs):
         rows = rows_of(columns, k)
-        made, accuracy = len(rows["energy_ha"]), options.accuracy_ha_per_cell * job.n_cells
-        words.append(trained(rows, made, min(least, made), accuracy))
+        accuracy = options.accuracy_ha_per_cell * job.n_cells
+        words.append(trained(rows, len(rows["energy_ha"]), FEWEST, accuracy))
     return f"all members {words[0]}" if all(words) else ""

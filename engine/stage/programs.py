@@ -129,6 +129,15 @@ def make_measure(job: Job, stage: str, programs: Programs | None = None):
     return equilibrate, measure
 
 
+def batch_of(job: Job, walkers: Array, weights: tuple[Array, Array]) -> tuple:
+    """Returns what an optimizer's step reads: walkers, weights in the job's unit of energy, where.
+
+    Energies of a gas are measured by its plasma frequency, or a dilute one would hardly move.
+    """
+    unit = float(job.system.frequency)
+    return (walkers, *((w / unit).astype(job.dtype) for w in weights), job.system, job.reference)
+
+
 @jax.jit
 def summary(energy: LocalEnergy) -> dict[str, Array]:
     """Returns the per-step numbers of a batch of local energies, unclipped."""

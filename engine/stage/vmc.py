@@ -20,7 +20,7 @@ from engine.stage.checks import check_energy
 from engine.stage.convergence import trained
 from engine.stage.job import Job, load, read_start, restored, run_facts, write_training
 from engine.stage.joint import rows_of
-from engine.stage.programs import make_measure
+from engine.stage.programs import batch_of, make_measure
 from engine.types import VmcState
 
 log = logging.getLogger(__name__)
@@ -126,12 +126,6 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
         else None
     )
 
-    unit = float(job.system.frequency)
-
-    def batch(walkers, weights):
-        weights = ((w / unit).astype(job.dtype) for w in weights)
-        return (walkers, *weights, job.system, job.reference)
-
     def prepare(state: VmcState) -> VmcState:
         walkers = equilibrate(state.params, state.sampler)
         return state._replace(sampler=walkers)
@@ -144,14 +138,16 @@ def make_iteration(job: Job, params: Any, sampler: Any, steps: int):
             params,
             opt_state,
             keys.stream(job.key, "vmc-optimizer", step),
-            batch(sampler.walkers, weights),
+            batch_of(job, sampler.walkers, weights),
         )
         return VmcState(params, sampler, opt_state, step + 1), row | moved
 
     zeros = jnp.zeros(job.walkers)
     opt_state = (
         optimizer.init(
-            params, keys.stream(job.key, "optimizer-init"), batch(sampler.walkers, (zeros, zeros))
+            params,
+            keys.stream(job.key, "optimizer-init"),
+            batch_of(job, sampler.walkers, (zeros, zeros)),
         )
         if steps
         else ()

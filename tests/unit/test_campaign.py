@@ -71,9 +71,21 @@ def test_later_twists_start_from_the_first_one_where_asked(folder):
     assert alone.sections("vmc", "chain", "net", 0) == moved.sections("vmc", "chain", "net", 0)
 
 
-def test_a_least_number_of_steps_above_the_limit_is_refused(folder):
-    write(folder, "methods/net.yaml", "vmc: {steps: 300, min_steps: 400}\n")
-    with pytest.raises(ConfigError, match="min_steps 400 is above steps 300"):
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("vmc: {steps: 300, min_steps: 400}", "min_steps 400 is above steps 300"),
+        ("vmc: {steps: 300, min_steps: 200, checkpoint_steps: 500}", "at saved states alone"),
+        ("vmc: {steps: 300, transfer_steps: 400}", "transfer_steps 400 is above steps 300"),
+        (
+            "ansatz: {name: slater}\npretrain: {steps: 0}\nvmc: {steps: 0, transfer_steps: 9}",
+            "transfer_steps 9 is above steps 0",
+        ),
+    ],
+)
+def test_steps_that_contradict_each_other_are_refused(folder, section, message):
+    write(folder, "methods/net.yaml", f"{section}\n")
+    with pytest.raises(ConfigError, match=message):
         checked(folder)
 
 

@@ -35,7 +35,8 @@ def test_one_outlier_moves_nothing():
         (0.0, 1e-3, None, False),  # not asked for
         (-2e-6, 1e-3, 1000, False),  # falls by twice the accuracy
         (0.0, 1e-1, 1000, False),  # too noisy to tell
-        (+2e-6, 1e-3, 1000, True),  # rises: no gain either
+        (+2e-6, 1e-3, 1000, False),  # rises by twice the accuracy
+        (0.0, np.nan, 1000, False),
     ],
 )
 def test_training_ends_when_gain_and_its_error_are_within_the_accuracy(
@@ -44,6 +45,11 @@ def test_training_ends_when_gain_and_its_error_are_within_the_accuracy(
     columns = {"energy_ha": energies(slope, noise)}
     reason = convergence.trained(columns, len(STEPS), min_steps, 1e-3)
     assert bool(reason) == ends
+
+
+def test_few_steps_tell_nothing():
+    columns = {"energy_ha": np.full(convergence.FEWEST - 1, -1.0)}
+    assert convergence.trained(columns, convergence.FEWEST - 1, 1, 1e-3) == ""
 
 
 def test_sampling_ends_at_its_error_and_says_how_long_it_takes():

@@ -81,6 +81,8 @@ def test_steps_of_the_group_and_of_the_members_after_it(folder):
         ("methods/net.yaml", "vmc:", "evaluate: {max_steps: 300}\nvmc:", False),
         ("campaign.yaml", "materials: [short, long]", "materials: [short]", True),
         ("campaign.yaml", "short, long]", "short, long], description: chains", False),
+        ("campaign.yaml", "short, long]", "short, long], refine_steps: 3", False),
+        ("campaign.yaml", "short, long]", "short, long], steps: 30", True),
     ],
 )
 def test_what_repeats_the_common_training(folder, path, old, new, again):
@@ -99,6 +101,13 @@ def test_what_repeats_the_common_training(folder, path, old, new, again):
         ("materials/long.yaml", "species: H", "species: He", "set of elements of 'long' is He"),
         ("materials/long.yaml", "sto-3g", "cc-pvdz", "basis of 'long' is cc-pvdz"),
         ("campaign.yaml", "[short, long]}", "[short, short]}", "each one once"),
+        ("campaign.yaml", "long]}", "long], steps: 4}", "4 steps for 5 members"),
+        (
+            "materials/long.yaml",
+            "structure:",
+            "overrides: {net: {vmc: {accuracy_ha_per_cell: 1.0e-4}}}\nstructure:",
+            "vmc.accuracy_ha_per_cell of 'long' is 0.0001",
+        ),
         ("campaign.yaml", "[short, long]}", "[short, lang]}", "did you mean 'long'"),
         (
             "campaign.yaml",

@@ -1,17 +1,21 @@
 """One network for geometries and sizes: every member is trained, and a stopped run goes on."""
 
+import dataclasses
 import os
 import signal
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
+from engine.config import VmcConfig
 from engine.errors import DataError, Interrupted
 from engine.io import hdf5
 from engine.io.checkpoint import under
+from engine.stage import joint as stage
 from engine.stage.evaluate import evaluate
-from engine.stage.joint import Group, joint
+from engine.stage.joint import Group, _trained, joint
 from engine.stage.pretrain import pretrain
 from engine.stage.vmc import vmc
 from tests.chain import TINY, inputs, sections
@@ -95,6 +99,34 @@ def test_every_round_draws_each_member_once_and_moves_the_common_parameters(grou
     assert particles == [2, 2, 4]
     energy = [trace["energy_ha"][trace["member"] == k].mean() for k in range(len(MEMBERS))]
     assert energy[2] < 1.5 * energy[0]  # two molecules hold twice the energy of one
+
+
+def test_the_common_training_ends_when_no_member_gains(group):
+    """Of a member with few steps nothing is known."""
+    jobs = [SimpleNamespace(n_cells=1) for _ in group[0]["members"]]
+    columns = {
+        "member": np.tile(range(len(jobs)), 100),
+        "energy_ha": np.random.default_rng(0).normal(-1, 1e-4, 100 * len(jobs)),
+    }
+    options = VmcConfig(min_steps=100, accuracy_ha_per_cell=1e-3)
+    made = Group("joint test", "", tuple(jobs), (0,))
+    assert _trained(made, columns, 300, options).startswith("all members converged")
+    assert _trained(made, columns, 300, dataclasses.replace(options, min_steps=None)) == ""
+    short = {name: x[: 2 * len(jobs)] for name, x in columns.items()}
+    assert _trained(made, short, 2 * len(jobs), dataclasses.replace(options, min_steps=1)) == ""
+
+
+def test_weights_are_in_the_unit_of_each_member(monkeypatch, group, trained):
+    """Of a gas that is its plasma frequency (`tests/exact/test_standing_waves.py`)."""
+    seen = []
+    plain = stage.batch_of
+    monkeypatch.setattr(stage, "batch_of", lambda *a: seen.append(a[0]) or plain(*a))
+    made = stage.load_group(group[0], *(group[1][k] for k in ("systems", "mean_fields", "starts")))
+    stage.make_iteration(made, *stage._started(made, group[1]["starts"]))
+    assert [job.name for job in seen] == [made.jobs[k].name for k in (0, 2)]
+    gas = SimpleNamespace(system=SimpleNamespace(frequency=0.25), dtype=np.float32, reference=None)
+    weights = plain(gas, None, (np.ones(2), np.full(2, 3.0)))[1:3]
+    assert [w.tolist() for w in weights] == [[4, 4], [12, 12]]
 
 
 def test_a_stopped_group_goes_on_bit_for_bit(group, trained, tmp_path, monkeypatch):
