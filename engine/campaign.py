@@ -83,6 +83,8 @@ class Campaign:
                 matching.check_corrections(self, *run, family.corrections, where)
         for contrast in self.contrast_sections():
             where = f"{self.path}, key 'contrasts', contrast '{contrast['name']}'"
+            terms = {(t["material"], t["method"]): t["coefficient"] for t in contrast["terms"]}
+            matching.check_contrast(self, terms, where)
             for term in contrast["terms"]:
                 if term["periodic"]:
                     run = term["material"], term["method"]

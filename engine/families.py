@@ -37,6 +37,7 @@ def resolve(campaign: Any, name: str, family: FamilyConfig) -> dict[str, Any]:
     found = resolve_family(name, family, structures, where)
     if family.analysis in ("size", "equation-of-state"):
         _check_one_substance(campaign, family, where)
+        _check_alike(campaign, family, where)
     if family.analysis == "size":
         _check_sizes(campaign, family, where)
     if family.analysis == "equation-of-state":
@@ -63,6 +64,40 @@ def _check_one_substance(campaign: Any, family: FamilyConfig, where: str) -> Non
             where=f"{where}, key 'materials'",
             expected="a common method in the campaign's runs",
         )
+
+
+SIZES = frozenset({"n_atoms", "electrons", "sites"})
+"""Keys of a structure that make a simulation cell larger."""
+FREE = ("atoms", "file")
+"""Kinds of structures whose keys say nothing about what is alike in them."""
+
+
+def _check_alike(campaign: Any, family: FamilyConfig, where: str) -> None:
+    """Refuses materials that differ in more than the size, or the lattice constant."""
+    facts = {m: _fixed(campaign.material(m), family) for m in family.materials}
+    first = family.materials[0]
+    for material, found in facts.items():
+        for key in found.keys() | facts[first].keys():
+            one, other = found.get(key), facts[first].get(key)
+            if one != other:
+                raise ConfigError(
+                    f"{key} of '{material}' is {one}, of '{first}' {other}",
+                    where=f"{where}, key 'materials'",
+                    expected=f"materials that differ in {family.along or 'size'} alone",
+                )
+
+
+def _fixed(facts: Any, family: FamilyConfig) -> dict[str, Any]:
+    """Returns what the materials of a fit have in common."""
+    structure = facts.config.structure
+    moves = SIZES if family.analysis == "size" else {family.along}
+    keys = {} if structure.kind in FREE else dataclasses.asdict(structure)
+    found = {key: value for key, value in keys.items() if key not in moves}
+    found |= {name: getattr(facts.config, name) for name in ("charge", "positrons")}
+    if family.analysis == "equation-of-state":
+        found["n_cells"] = facts.n_cells
+        found["twists"] = [(tuple(np.round(t.frac, 9)), round(t.weight, 9)) for t in facts.twists]
+    return found
 
 
 def fitted_runs(campaign: Any, family: FamilyConfig) -> list[tuple[str, str]]:

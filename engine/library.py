@@ -46,6 +46,7 @@ RESERVED = frozenset(
         "vmc",
         "evaluate",
         "localised",
+        "zone",
         "sizes",
         "phases",
         "contrasts",
@@ -177,7 +178,8 @@ def read_material(path: Path) -> Material:
             expected="ha_per_cell or ha_per_electron",
             remedy="convert the value",
         )
-    twists = tuple(enumerate_twists(content.twists, simulation, where=str(path)))
+    sites = getattr(content.structure, "sites", None)
+    twists = tuple(enumerate_twists(content.twists, simulation, where=str(path), sites=sites))
     zone = tuple(enumerate_zone(content.twists, simulation, where=str(path)))
     if (most := max(len(twists), len(zone))) > MAX_TWISTS:
         raise ConfigError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from engine import models
 from engine.config.learned import LOCALISED
@@ -74,12 +75,13 @@ def check_corrections(
     facts = campaign.material(material)
     gas = facts.config.is_electron_gas
     for name in corrections:
-        if name == "twist" and not (gas or facts.zone and options.space == "real"):
+        zone = options.reference == "scf" if gas else facts.zone and options.space == "real"
+        if name == "twist" and not zone:
             raise ConfigError(
                 f"{material}/{method} has no twist correction",
                 where=f"{where}, key 'corrections'",
-                expected="a method in real space, and an electron gas or a crystal whose section "
-                "twists has the key zone",
+                expected="an electron gas with reference: scf, or a method in real space and a "
+                "crystal whose section twists has the key zone",
                 remedy=f"add zone to {facts.path}, or delete twist",
             )
         if name == "kinetic" and not gas:
@@ -96,6 +98,44 @@ def check_corrections(
                 expected="a method in real space whose evaluate.observables name structure-factor",
                 remedy=f"add the observable to methods/{method}.yaml, or delete {name}",
             )
+        if name == "potential" and (why := _no_small_waves(facts)):
+            raise ConfigError(
+                f"'{material}' has no potential correction: {why}",
+                where=f"{where}, key 'corrections'",
+                expected="a compact cell of electrons and nuclei, or an electron gas",
+                remedy="delete potential (docs/conventions.md, Finite-size effects)",
+            )
+
+
+def check_contrast(campaign, terms: Mapping[tuple[str, str], float], where: str) -> None:
+    """Refuses charges and positrons in simulation cells of different size.
+
+    Energies are per primitive cell, and such a particle is one per simulation cell.
+
+    Args:
+        campaign: An `engine.campaign.Campaign`.
+        terms: Run (material, method) -> coefficient.
+        where: File and key, for error messages.
+    """
+    crystals = [facts for m, _ in terms if (facts := campaign.material(m)).periodic]
+    extra = [facts for facts in crystals if facts.config.positrons or facts.config.charge]
+    sizes = {facts.n_cells for facts in crystals}
+    if extra and sizes != {1}:
+        raise ConfigError(
+            f"'{extra[0].name}' has a charge or a positron in {extra[0].n_cells} primitive cells",
+            where=f"{where}, key 'terms'",
+            expected="simulation cells of one primitive cell: energies are per primitive cell",
+            remedy="write the supercell as the structure, or take the difference by hand",
+        )
+
+
+def _no_small_waves(facts: Any) -> str:
+    """Returns why the limit of S(G)/G^2 is no correction of a material, "" where it is one."""
+    if facts.config.positrons:
+        return "the structure factor is that of its electrons alone, without the positrons"
+    if getattr(facts.config.structure, "vacuum_bohr", None):
+        return "chains and layers in vacuum need other formulas"
+    return ""
 
 
 def check_size(campaign, material: str, n_basis: int) -> None:

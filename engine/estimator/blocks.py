@@ -65,14 +65,25 @@ def mean(blocks: Blocks) -> np.ndarray:
     return np.asarray(blocks.total[0]) / max(int(blocks.count), 1)
 
 
-def error(blocks: Blocks) -> np.ndarray:
-    """Returns one standard error of each entry of the mean; NaN from a single sample."""
-    best = np.full(blocks.total.shape[1:], np.nan)
+def variances(blocks: Blocks) -> np.ndarray:
+    """Returns (levels, ...) squared standard errors of the mean by blocks of each level.
+
+    As many levels as have enough blocks; none from a single sample.
+    """
+    found = []
     for level in range(LEVELS):
         n = int(blocks.count) >> level
         if n < 2 or (level and n < MIN_BLOCKS):
             break
         average = np.asarray(blocks.total[level]) / n
-        variance = np.maximum(np.asarray(blocks.square[level]) / n - average**2, 0)
-        best = np.fmax(best, np.sqrt(variance / (n - 1)))
-    return best
+        spread = np.maximum(np.asarray(blocks.square[level]) / n - average**2, 0)
+        found.append(spread / (n - 1))
+    return np.array(found).reshape(len(found), *blocks.total.shape[1:])
+
+
+def error(blocks: Blocks) -> np.ndarray:
+    """Returns one standard error of each entry of the mean; NaN from a single sample."""
+    found = variances(blocks)
+    if not len(found):
+        return np.full(blocks.total.shape[1:], np.nan)
+    return np.sqrt(found.max(axis=0))

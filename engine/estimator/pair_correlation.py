@@ -40,6 +40,7 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
     i, j = np.triu_indices(system.n_particles, 1)
     species = np.repeat(np.arange(len(system.counts)), system.counts)
     members = np.array([(species[i] == a) & (species[j] == b) for a, b in kinds], float)
+    members = members.reshape(len(kinds), len(i))  # of a single particle there are none
 
     def measure(params, walker, system, reference, key):
         width = _radius(system) / options.bins

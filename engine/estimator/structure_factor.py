@@ -3,11 +3,14 @@
     S(G) = [<rho_G rho_-G> - |<rho_G>|^2] / N,   rho_G = sum_i exp(i G.r_i),
 
 and the same of the spin density rho_up - rho_down. |<rho_G>|^2 is taken without its statistical
-bias. N S(G) is what finite-size corrections are made of.
+bias, and fluctuates with the other term: the error is that of |rho|^2 - 2 Re <rho>* rho, with
+cov(x, y) from the variances of x, y and x + y. N S(G) is what finite-size corrections are made of.
 Source: S. Chiesa, D. M. Ceperley, R. M. Martin and M. Holzmann, Phys. Rev. Lett. 97, 076404 (2006).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +23,7 @@ from engine.io.observables import Observable
 from engine.system.system import System
 from engine.types import Estimator, Wavefunction
 
+PAIRS = (("square", "re"), ("square", "im"), ("re", "im"))
 SPIN = {"up": 1.0, "down": -1.0}
 
 
@@ -35,7 +39,8 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
         frac = system.cell.fractional(walker).astype(jnp.float64)
         angle = 2 * jnp.pi * (frac - jnp.round(frac)) @ waves.T
         cosine, sine = weights @ jnp.cos(angle), weights @ jnp.sin(angle)
-        return {"square": cosine**2 + sine**2, "re": cosine, "im": sine}
+        parts = {"square": cosine**2 + sine**2, "re": cosine, "im": sine}
+        return parts | {f"{a}+{b}": parts[a] + parts[b] for a, b in PAIRS}
 
     def describe(state, system):
         average = {name: blocks.mean(b) for name, b in state.items()}
@@ -45,13 +50,26 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
         )
         number = int(np.abs(weights[0]).sum())
         value = (average["square"] - np.maximum(wave - bias, 0)) / number
-        error = blocks.error(state["square"]) / number
+        error = _error(state, average) / number
         axes = {"wavevector": (vectors(waves, system), "1/bohr")}
         names = ("structure_factor", "spin_structure_factor")
         return {n: Observable(value[i], error[i], "", axes) for i, n in enumerate(names)}
 
     shape = (2, len(waves))
-    return averaged(measure, dict.fromkeys(("square", "re", "im"), shape), describe)
+    names = ("square", "re", "im", *(f"{a}+{b}" for a, b in PAIRS))
+    return averaged(measure, dict.fromkeys(names, shape), describe)
+
+
+def _error(state: Mapping[str, blocks.Blocks], average: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the standard error of <|rho|^2> - |<rho>|^2."""
+    slopes = {"square": 1.0, "re": -2 * average["re"], "im": -2 * average["im"]}
+    own = {name: blocks.variances(state[name]) for name in state}
+    total = sum(slope**2 * own[name] for name, slope in slopes.items())
+    for a, b in PAIRS:
+        total = total + slopes[a] * slopes[b] * (own[f"{a}+{b}"] - own[a] - own[b])
+    if not len(total):
+        return np.full(average["square"].shape, np.nan)
+    return np.sqrt(np.maximum(total, 0).max(axis=0))
 
 
 def _number(species) -> float:

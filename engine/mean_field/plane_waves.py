@@ -30,6 +30,8 @@ CHANNELS = {"up": 0, "down": 1}
 
 ZONE_GRID = 8
 """Twists along each reciprocal vector in the average over the zone."""
+NEGLIGIBLE = 6.0
+"""exp(-x^2) and erfc(x) there are below rounding."""
 
 
 def solve(
@@ -124,17 +126,19 @@ def _gap(energy: np.ndarray, occupation: np.ndarray) -> float:
     return float(min(empty.min() - filled.max() for empty, filled in pairs))
 
 
+def _lengths(rows: np.ndarray, reach: float) -> np.ndarray:
+    """Returns the lengths of all lattice vectors but zero, to `reach` at least."""
+    most = np.ceil(reach * np.linalg.norm(np.linalg.inv(rows), axis=0)).astype(int)
+    places = np.array(list(itertools.product(*(range(-n, n + 1) for n in most))))
+    return np.linalg.norm((places @ rows)[np.any(places, axis=1)], axis=1)
+
+
 def xi(lattice: np.ndarray) -> float:
     """Returns lim_{r->0} [v(r) - 1/r] of the Ewald potential v of a compact cell, hartree."""
-    volume, cube = (
-        abs(np.linalg.det(lattice)),
-        np.array(list(itertools.product(range(-9, 10), repeat=3))),
-    )
+    volume = abs(np.linalg.det(lattice))
     alpha = np.sqrt(np.pi) / volume ** (1 / 3)
-    t, g = (
-        np.linalg.norm((cube @ rows)[np.any(cube, axis=1)], axis=1)
-        for rows in (lattice, 2 * np.pi * np.linalg.inv(lattice).T)
-    )
+    waves = 2 * np.pi * np.linalg.inv(lattice).T
+    t, g = (_lengths(lattice, NEGLIGIBLE / alpha), _lengths(waves, 2 * alpha * NEGLIGIBLE))
     waves = 4 * np.pi / volume * np.sum(np.exp(-((g / (2 * alpha)) ** 2)) / g**2)
     own = np.pi / (alpha**2 * volume) + 2 * alpha / np.sqrt(np.pi)
     return float(np.sum(erfc(alpha * t) / t) + waves - own)

@@ -13,6 +13,7 @@ Source: F. Birch, Phys. Rev. 71, 809 (1947).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ from engine.io import table
 from engine.stage.families import Curve, curves
 from engine.stage.fits import Fit, least_squares, propagated
 from engine.units import BOHR_ANGSTROM, HARTREE_PER_BOHR3_GPA
+
+log = logging.getLogger(__name__)
 
 COLUMNS = (
     "family",
@@ -121,8 +124,25 @@ def write(families: Sequence[Mapping[str, Any]], energies: Path, target: Path) -
         target: `equations_of_state.csv`.
     """
     rows = table.read(energies)
-    lines = [row_of(family, curve) for family in families for curve in curves(family, rows)]
-    table.write(target, lines, COLUMNS)
+    table.write(target, [line for family in families for line in _lines(family, rows)], COLUMNS)
+
+
+def _lines(family: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the rows of the methods that have an equation of state.
+
+    Raises:
+        DataError: None has.
+    """
+    lines, failed = [], None
+    for curve in curves(family, rows):
+        try:
+            lines.append(row_of(family, curve))
+        except DataError as error:
+            log.warning("family %s, method %s: no row: %s", family["name"], curve.method, error)
+            failed = error
+    if failed and not lines:
+        raise failed
+    return lines
 
 
 def row_of(family: Mapping[str, Any], curve: Curve) -> dict[str, Any]:

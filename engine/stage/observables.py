@@ -12,7 +12,8 @@ from engine.io import hdf5
 from engine.io.observables import Observable, unpack
 
 JOINED = frozenset({"momentum_distribution", "pair_momentum_distribution"})
-"""Tabulated over wave vectors that are others at every twist: put side by side, not averaged."""
+"""Tabulated over wave vectors that are others at nearly every twist: put side by side, each with
+the weight of its twist, not averaged. Sums over wave vectors are sums of weight times value."""
 
 
 def read(paths: Sequence[str | Path], weights: Sequence[float]) -> dict[str, Observable]:
@@ -55,4 +56,5 @@ def _joined(found: Sequence[Observable], w: np.ndarray) -> Observable:
         for name, (_, unit) in found[0].axes.items()
     }
     value, error = (np.concatenate([getattr(x, n) for x in found], -1) for n in ("value", "error"))
+    axes["weight"] = (np.repeat(w, [x.value.shape[-1] for x in found]), "")
     return found[0]._replace(value=value, error=error, axes=axes)

@@ -69,9 +69,9 @@ def extrapolate(n: np.ndarray, energy: np.ndarray, error: np.ndarray, powers) ->
     """
     powers = sorted(powers)
     whole = _fit(n, energy, error, powers)
-    order = np.argsort(n)[1:]
-    if len(order) > len(powers):
-        other = _fit(n[order], energy[order], error[order], powers)
+    larger = np.asarray(n) > np.min(n)
+    if len(set(np.asarray(n)[larger])) > len(powers):
+        other = _fit(n[larger], energy[larger], error[larger], powers)
     else:
         other = _fit(n, energy, error, powers[:-1])
     moved = abs(whole.value[0] - other.value[0])

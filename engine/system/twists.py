@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import spglib
@@ -35,7 +36,13 @@ class Twist:
     weight: float
 
 
-def enumerate_twists(options: TwistConfig, geometry: Geometry | None, *, where: str) -> list[Twist]:
+def enumerate_twists(
+    options: TwistConfig,
+    geometry: Geometry | None,
+    *,
+    where: str,
+    sites: Sequence[int] | None = None,
+) -> list[Twist]:
     """Returns the inequivalent twists of a material, Gamma first when it is among them.
 
     Points are (n_i + shift_i) / N_i, or the given list. E(theta) = E(-theta) by time reversal
@@ -47,6 +54,8 @@ def enumerate_twists(options: TwistConfig, geometry: Geometry | None, *, where: 
         options: The `twists` section.
         geometry: The *simulation* cell; None or an open geometry for a molecule.
         where: The material's file, for error messages.
+        sites: Repetitions of an electron crystal along each lattice vector, where there is one:
+            symmetries have to map it onto itself, too.
 
     Raises:
         ConfigError: The section is inconsistent, or twists an open system.
@@ -63,6 +72,10 @@ def enumerate_twists(options: TwistConfig, geometry: Geometry | None, *, where: 
             )
         return [Twist(0, (0.0, 0.0, 0.0), 1.0)]
     operations = _operations(options.symmetry, geometry, where)
+    if sites is not None:
+        size = np.array(sites, float)
+        moved = size[:, None] * operations / size
+        operations = operations[np.all(np.abs(moved - np.round(moved)) < 1e-9, axis=(1, 2))]
     if options.points is None:
         order = sorted(range(len(points)), key=lambda i: _preference(points[i]))
         points, weights = points[order], weights[order]
@@ -98,6 +111,15 @@ def enumerate_zone(options: TwistConfig, geometry: Geometry | None, *, where: st
             f"found {options.zone}",
             where=f"{where}, key 'twists', key 'zone'",
             expected="three integers of at least 1, finer than the grid, e.g. [16, 1, 1]",
+        )
+    coarse = options.points is None and any(
+        fine < used for fine, used in zip(options.zone, options.grid, strict=True)
+    )
+    if coarse:
+        raise ConfigError(
+            f"found {options.zone}",
+            where=f"{where}, key 'twists', key 'zone'",
+            expected=f"finer than the grid {options.grid} along every reciprocal vector",
         )
     dense = TwistConfig(grid=options.zone, symmetry=options.symmetry)
     return enumerate_twists(dense, geometry, where=where)

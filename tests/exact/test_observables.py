@@ -178,6 +178,23 @@ def test_structure_factor_leaves_out_the_average_density_wave():
     assert close(found.value, 1 - wave**2, found.error + 5e-3)
 
 
+def test_errors_of_the_structure_factor_are_the_scatter_of_repetitions():
+    """At a large density wave |rho|^2 and |<rho>|^2 fluctuate together."""
+    here = system(electrons(2, 1), SKEWED)
+    width = np.array([0.05, 0.06, 0.04])
+    found = []
+    for repetition in range(14):
+        noise = lambda rng, k=repetition: np.random.default_rng([k, rng.integers(2**31)])
+        draw = lambda rng: width * noise(rng).normal(size=(50, 3, 3)) @ SKEWED  # noqa: B023
+        found.append(measured("structure-factor", here, draw, wave_shells=3)["structure_factor"])
+    frac = found[0].axes["wavevector"][0] @ SKEWED.T
+    wave = np.exp(-0.5 * np.sum((frac * width) ** 2, axis=1))
+    scatter = np.std([f.value for f in found], axis=0, ddof=1)
+    error = np.mean([f.error for f in found], axis=0)
+    assert wave.min() > 0.9
+    assert 0.7 < np.sqrt(np.mean((error / scatter) ** 2)) < 1.6
+
+
 def test_polarisation_is_the_place_of_the_charge():
     nucleus, offset, width = np.array([0.2, 0.1, 0.4]), np.array([0.1, -0.15, 0.3]), 0.06
     here = system(electrons(1, 0), SKEWED, nuclei=[nucleus @ SKEWED], charges=[1.0])

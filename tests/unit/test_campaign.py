@@ -383,6 +383,7 @@ BAD = {
     "duplicate file": ("materials/h2.yml", H2, ["h2.yml", "duplicate", "h2.yaml"]),
     "bad file name": ("materials/H_2.yaml", H2, ["H_2.yaml", "small letters"]),
     "reserved name": ("materials/report.yaml", H2, ["report.yaml", "target"]),
+    "name of a folder": ("materials/zone.yaml", H2, ["zone.yaml", "target"]),
     "unknown material": ("campaign.yaml", "runs: {h3: [net]}", ["campaign.yaml", "h3", "'h2'"]),
     "unknown method": ("campaign.yaml", "runs: {h2: [nett]}", ["campaign.yaml", "nett", "'net'"]),
     "method listed twice": ("campaign.yaml", "runs: {h2: [net, net]}", ["campaign.yaml", "twice"]),

@@ -83,6 +83,14 @@ def test_twists_are_folded_by_the_point_group_of_the_lattice(tmp_path):
     assert len(weights) == 10 and sum(weights) == pytest.approx(1)
 
 
+def test_twists_of_an_electron_crystal_are_folded_by_its_own_symmetries():
+    geometry = electron_gas(config.ElectronGasStructure("electron-gas", 50.0, 8), "gas")
+    section = config.TwistConfig(grid=[2, 2, 2])
+    for sites, count in (([2, 2, 2], 4), ([1, 2, 4], 8), ([2, 2, 1], 6)):
+        twists = enumerate_twists(section, geometry, where="gas", sites=sites)
+        assert len(twists) == count and sum(t.weight for t in twists) == pytest.approx(1)
+
+
 def test_bad_numbers(tmp_path):
     refuse(tmp_path, "rs", "found 0", "above 0", {"rs": 0})
     refuse(tmp_path, "rs", "found -1", "above 0", {"rs": -1})

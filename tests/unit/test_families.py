@@ -257,7 +257,7 @@ GAS = "{kind: electron-gas, rs: %s, electrons: 2, polarisation: 1, lattice: bcc%
 def project(folder: Path, materials: dict[str, str], runs: dict, families: dict) -> Path:
     """Writes a project folder; materials are structure sections."""
     for name in ("materials", "methods"):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     for name, structure in materials.items():
         (folder / f"materials/{name}.yaml").write_text(structure)
     bare = "ansatz: {name: slater}\npretrain: {steps: 0}\nvmc: {steps: 0}\n"
@@ -319,10 +319,50 @@ def test_sizes_that_cannot_be_extrapolated_are_refused(tmp_path, changes, messag
 
 def test_sizes_with_a_structure_factor_have_the_potential_correction(tmp_path):
     family = {"analysis": "size", "materials": ["c2", "c3"], "corrections": ["potential"]}
-    folder = project(tmp_path, CELLS, {"c2": ["bare"], "c3": ["bare"]}, {"f": family})
-    with (folder / "methods/bare.yaml").open("a") as file:
-        file.write("evaluate: {observables: [structure-factor]}\n")
+    runs = {"c2": ["bare"], "c3": ["bare"]}
+    solids = {name: rocksalt(4.0) + f"supercell: [{name[1]}, 1, 1]\n" for name in runs}
+    for folder, materials in (("chains", CELLS), ("solids", solids)):
+        folder = project(tmp_path / folder, materials, runs, {"f": family})
+        with (folder / "methods/bare.yaml").open("a") as file:
+            file.write("evaluate: {observables: [structure-factor]}\n")
     load(root=folder).check()
+    with pytest.raises(ConfigError, match="chains and layers in vacuum need other formulas"):
+        load(root=tmp_path / "chains").check()
+
+
+def electrons(rs, number, polarisation, lattice):
+    keys = f"rs: {rs}, electrons: {number}, polarisation: {polarisation}, lattice: {lattice}"
+    plane_waves = "mean_field: {method: plane-waves}\n"
+    return f"structure: {{kind: electron-gas, {keys}}}\n{plane_waves}"
+
+
+FOURTEEN = electrons(1, 14, 0, "sc")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        (CELLS["c2"], CELLS["c3"].replace("1.8", "3.6"), "spacing_bohr of 'b' is 3.6, of 'a' 1.8"),
+        (FOURTEEN, electrons(5, 38, 0, "sc"), "rs of 'b' is 5.0, of 'a' 1.0"),
+        (FOURTEEN, electrons(1, 7, 1, "sc"), "polarisation of 'b' is 1.0"),
+        (FOURTEEN, electrons(1, 38, 0, "bcc"), "lattice of 'b' is bcc"),
+    ],
+    ids=["spacing", "rs", "polarisation", "lattice"],
+)
+def test_cells_of_other_matter_are_no_family(tmp_path, one, other, message):
+    family = {"analysis": "size", "materials": ["a", "b"]}
+    runs = {"a": ["bare"], "b": ["bare"]}
+    with pytest.raises(ConfigError, match=message):
+        load(root=project(tmp_path, {"a": one, "b": other}, runs, {"f": family})).check()
+
+
+def test_the_smallest_cell_may_be_there_twice():
+    """Both are left out to see how far the limit moves."""
+    n, error = np.array([4, 4, 6, 8]), np.full(4, 1e-4)
+    energy = -1 + 0.1 / n + np.array([1e-4, -1e-4, 0, 0])
+    limit = extrapolate(n, energy, error, [1])
+    assert limit.value == pytest.approx(-1, abs=3e-4) and limit.model < 1e-3
+    assert extrapolate(n[:3], energy[:3], error[:3], [1]).model < 0.1
 
 
 def test_equal_coordinates_are_refused(tmp_path):
@@ -398,13 +438,45 @@ def test_equations_of_state_are_of_one_shape(tmp_path):
     (found,) = load(root=project(tmp_path, materials, runs, {"e": family})).families()
     volume = [point["volume_bohr3"] for point in found["points"]]
     np.testing.assert_allclose(volume[0], (3.8 / 0.529177210544) ** 3 / 4, rtol=1e-9)
-    (tmp_path / "materials/l4.yaml").write_text(rocksalt(4.1).replace("rocksalt", "zincblende"))
-    load(root=tmp_path).families()  # the same volume
-    (tmp_path / "materials/l4.yaml").write_text(
-        "structure: {kind: prototype, prototype: cesiumchloride, species: [Li, H], a_angstrom: 5}\n"
-    )
+    for other, message in (
+        (rocksalt(4.1).replace("rocksalt", "zincblende"), "prototype of 'l4' is zincblende"),
+        (rocksalt(4.1) + "supercell: [2, 1, 1]\n", "n_cells of 'l4' is 2"),
+        (rocksalt(4.1) + "twists: {grid: [2, 2, 2]}\n", "twists of 'l4' is"),
+    ):
+        (tmp_path / "materials/l4.yaml").write_text(other)
+        with pytest.raises(ConfigError, match=message):
+            load(root=tmp_path).families()
+    for i, name in enumerate(names):
+        layer = f"prototype: graphene, species: [C], a_angstrom: {2.4 + 0.1 * i}, vacuum_bohr: 20"
+        (tmp_path / f"materials/{name}.yaml").write_text(f"structure: {{kind: prototype, {layer}}}")
     with pytest.raises(ConfigError, match="cube of the lattice constant"):
         load(root=tmp_path).families()
+
+
+def test_a_method_without_a_minimum_takes_no_row_from_the_others(tmp_path, caplog):
+    volume = np.array([80.0, 100.0, 120.0, 140.0, 160.0])
+    points = [
+        {"material": f"m{i}", "x": v ** (1 / 3), "volume_bohr3": v} for i, v in enumerate(volume)
+    ]
+    family = {
+        "name": "e",
+        "along": "a_bohr",
+        "corrections": [],
+        "literature": None,
+        "literature_source": "",
+        "points": points,
+    }
+    good = 1e-5 * (volume - 120) ** 2 - 1
+    bad = -1e-3 * volume
+    rows = [
+        energy_row(point["material"], e, method=method)
+        for method, curve in (("good", good), ("bad", bad))
+        for point, e in zip(points, curve, strict=True)
+    ]
+    assert [row["method"] for row in equation_of_state._lines(family, rows)] == ["good"]
+    assert "method bad: no row" in caplog.text
+    with pytest.raises(DataError, match="no minimum"):
+        equation_of_state._lines(family, [row for row in rows if row["method"] == "bad"])
 
 
 def test_three_volumes_make_no_equation_of_state(tmp_path):

@@ -2,10 +2,12 @@
 
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from engine.errors import DataError
+from engine.hamiltonian.ewald import make_ewald
 from engine.io.observables import Observable
 from engine.mean_field import plane_waves
 from engine.stage.aggregate import corrections
@@ -15,6 +17,8 @@ from engine.stage.finite_size import (
     small_wave_limit,
 )
 from engine.stage.observables import combine
+from engine.system.cell import Cell
+from engine.system.system import System, electrons
 from tests.exact.test_electron_gas import hartree_fock
 
 
@@ -98,6 +102,8 @@ def test_momentum_distributions_of_twists_stand_side_by_side():
     k = np.array([[0.0, 0, 0], [1, 0, 0]])
     one = Observable(np.ones((2, 2)), np.ones((2, 2)), "", {"wavevector": (k, "1/bohr")})
     two = one._replace(axes={"wavevector": (k + 0.5, "1/bohr")})
+    weights = combine([{"momentum_distribution": x} for x in (one, two)], [3, 1])
+    assert weights["momentum_distribution"].axes["weight"][0].tolist() == [0.75, 0.75, 0.25, 0.25]
     found = combine([{"momentum_distribution": x} for x in (one, two)], [1, 1])
     assert found["momentum_distribution"].value.shape == (2, 4)
     assert found["momentum_distribution"].axes["wavevector"][0].shape == (4, 3)
@@ -111,3 +117,19 @@ def test_the_average_over_the_zone_is_that_of_explicit_sums(monkeypatch):
         hartree_fock(lattice, np.array(t), (3, 2)) for t in itertools.product(axis, repeat=3)
     ]
     assert plane_waves.zone_average(lattice, (3, 2)) == pytest.approx(np.mean(energies), abs=1e-9)
+
+
+def test_the_energy_of_images_needs_no_compact_cell():
+    """It is twice the energy of one electron by the engine's own Ewald sum."""
+    for edges in ((1.0, 1.0, 1.0), (1.0, 1.0, 40.0), (1.0, 6.0, 7.0)):
+        lattice = np.diag(edges)
+        here = System(
+            Cell(jnp.asarray(lattice), True),
+            jnp.zeros((0, 3)),
+            jnp.zeros(0),
+            jnp.zeros(3),
+            (),
+            electrons(1, 0),
+        )
+        energy = sum(make_ewald(here, 1e-10)(jnp.zeros((1, 3)), here).values())
+        assert plane_waves.xi(lattice) / 2 == pytest.approx(float(energy), abs=1e-7)

@@ -93,13 +93,14 @@ def test_the_zone_has_a_grid_of_its_own():
         ([4, 1], rocksalt(), "three integers"),
         ([1, 1, 1], rocksalt(), "finer than the grid"),
         ([4, 0, 1], rocksalt(), "at least 1"),
+        ([4, 4, 1], rocksalt(), "finer than the grid"),
         ([4, 4, 4], None, "a crystal"),
         ([4, 4, 4], electron_gas(), "a crystal"),
     ],
 )
 def test_a_zone_needs_a_crystal_and_a_grid(zone, geometry, message):
     with pytest.raises(ConfigError, match=message) as caught:
-        enumerate_zone(TwistConfig(zone=zone), geometry, where="m.yaml")
+        enumerate_zone(TwistConfig(grid=[2, 2, 2], zone=zone), geometry, where="m.yaml")
     assert "m.yaml, key 'twists', key 'zone'" in str(caught.value)
 
 

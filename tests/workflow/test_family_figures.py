@@ -49,9 +49,9 @@ def test_phases(tmp_path, monkeypatch):
             for x, m in names.items()
         ],
     }
-    results = {(m, k): [f"{m}-{k}"] for m in names.values() for k in methods}
+    results = {(m, k): ([f"{m}-{k}"], [1.0]) for m in names.values() for k in methods}
     sharp = {"a-net": 0.05, "b-net": 0.5, "c-net": 1.0}
-    monkeypatch.setattr(families, "pair_density", lambda paths: crystal(sharp[paths[0]]))
+    monkeypatch.setattr(families, "pair_density", lambda paths, w: crystal(sharp[paths[0]]))
     figure = families.phases(family, phase_rows(), [], results)
     titles = [ax.get_title() for ax in figure.axes]
     assert [t for t in titles if t.startswith("rs = ")] == ["rs = 5", "rs = 50", "rs = 200"]

@@ -13,6 +13,7 @@ from engine.stage.phases import by_run
 family = snakemake.params.family
 rows = [row for row in table.read(snakemake.input.table) if row["family"] == family["name"]]
 paths = snakemake.input.get("results", [])
-results = by_run(snakemake.params.runs, paths)[0] if paths else {}
+files, weights = by_run(snakemake.params.runs, paths) if paths else ({}, {})
+results = {run: (found, weights[run]) for run, found in files.items()}
 figure = FIGURES[family["analysis"]](family, rows, table.read(snakemake.input.energies), results)
 save(figure, svg=snakemake.output.svg, png=snakemake.output.png)

@@ -1,7 +1,8 @@
 """Figures of families: one function per analysis, (family, rows, energies, results) -> figure.
 
 `family` is its resolved section, `rows` its rows of the analysis' own table, `energies` those of
-`energies.csv`, `results` the evaluations of its runs where the analysis draws some.
+`energies.csv`, `results` the evaluations of its runs and the weights of their twists, where the
+analysis draws some.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def phases(family: Mapping[str, Any], rows: Rows, energies: Rows, results) -> Fi
     del energies
     networks = _networks(family)
     maps = [
-        (point["x"], pair_density(results[point["material"], networks[0]]))
+        (point["x"], pair_density(*results[point["material"], networks[0]]))
         for point in family["points"]
         if networks and (point["material"], networks[0]) in results
     ]
