@@ -27,6 +27,8 @@ CHAIN = {  # atoms -> hartree per atom, four twists; arXiv:2405.07599, plot data
     16: -0.566541,
     22: -0.566082,
 }
+QUARTER = {4: -0.582824, 6: -0.574634, 8: -0.571099, 10: -0.569286}
+"""The same at twist 1/4 alone: a closed shell for every number of atoms."""
 LIH = {  # lattice constant in bohr -> hartree per formula unit, and its correction
     6.4: (-8.165402, 0.019199),
     6.8: (-8.175212, 0.017821),
@@ -41,10 +43,11 @@ LIH = {  # lattice constant in bohr -> hartree per formula unit, and its correct
 rounded labels of 3.4, 3.6, ... 4.8 angstrom."""
 
 
-def test_the_published_chain_extrapolates_to_the_infinite_one():
+@pytest.mark.parametrize(("cells", "powers"), [(CHAIN, [1, 2, 3]), (QUARTER, [2, 3])])
+def test_the_published_chain_extrapolates_to_the_infinite_one(cells, powers):
     """AFQMC has -0.565695(309), LR-DMC -0.5652 hartree per atom."""
-    n, energy = (np.array(x, float) for x in zip(*CHAIN.items(), strict=True))
-    limit = extrapolate(n, energy, np.full(len(n), 1e-5), [1, 2, 3])
+    n, energy = (np.array(x, float) for x in zip(*cells.items(), strict=True))
+    limit = extrapolate(n, energy, np.full(len(n), 1e-5), powers)
     assert -0.5657 < limit.value < -0.5652
     assert abs(limit.value + 0.565695) < 3.1e-4 + limit.error
     assert limit.chi2_per_degree < 2 and 5e-5 < limit.error < 2e-4

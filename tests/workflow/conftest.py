@@ -38,7 +38,7 @@ MATERIALS = {
         supercell: [2, 1, 1]
         twists:
           grid: [2, 1, 1]
-          zone: [3, 1, 1]
+          zone: [4, 1, 1]
         mean_field:
           basis: sto-3g
         """,

@@ -81,7 +81,12 @@ def test_a_number_of_the_structure_repeats_the_whole_material(finished):
 
 def test_a_basis_repeats_the_mean_field_and_what_follows(finished):
     finished.edit("materials/chain.yaml", "sto-3g", "6-31g")
-    assert finished.plan() == chain("mean_field", *TRAINING)
+    assert finished.plan() == chain("mean_field", "zone", *TRAINING)
+
+
+def test_a_finer_zone_repeats_the_average_alone(finished):
+    finished.edit("materials/chain.yaml", "zone: [4, 1, 1]", "zone: [6, 1, 1]")
+    assert finished.plan() == chain("zone", "twist_average", "twist_figure")
 
 
 def test_a_literature_value_repeats_the_comparison_alone(finished):

@@ -106,7 +106,7 @@ BAD = {
         ["'auxiliary_basis'", "'weygend'", "'weigend'"],
     ),
     "twist along shortened vacuum": (
-        f"grid: [2, 1, 1]\n  zone: [3, 1, 1]\nmean_field:\n  {BASIS}",
+        f"grid: [2, 1, 1]\n  zone: [4, 1, 1]\nmean_field:\n  {BASIS}",
         f"grid: [2, 2, 1]\nmean_field:\n  {BASIS}\n  vacuum_bohr: 9",
         ["'vacuum_bohr'", "lattice vector 2", "vacuum"],
     ),
