@@ -77,9 +77,15 @@ def stack(count: int) -> tuple[Figure, Sequence[Axes]]:
     return figure, axes[:, 0]
 
 
+LETTERS = 80
+"""That many of a legend stand side by side under a figure."""
+
+
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int) -> None:
-    """Puts the legend under the axes, where it covers no data."""
+    """Puts the legend under the axes, where it covers no data; long labels in fewer columns."""
     entries = [entry for ax in axes for entry in zip(*ax.get_legend_handles_labels(), strict=True)]
+    longest = max(len(label) for _, label in entries)
+    columns = max(1, min(columns, LETTERS // (longest + 6)))
     figure.legend(*zip(*entries, strict=True), loc="outside lower center", ncols=columns)
 
 
