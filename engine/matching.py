@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import models
+from engine.config.electron_gas import check_sites
 from engine.config.learned import LOCALISED
-from engine.config.method import check_sites
 from engine.errors import ConfigError
 from engine.system.block2 import check_block2
 from engine.system.orbital_space import check_kind
@@ -51,7 +51,7 @@ def check_run(campaign, material: str, method: str) -> None:
         )
     if "order-parameter" in options.evaluate.observables:
         sites = options.evaluate.with_sites(facts.config.structure).sites
-        check_sites(sites, facts.electrons, where)
+        check_sites(sites, facts.electrons, f"{where}, key 'sites'")
     return None
 
 

@@ -6,6 +6,7 @@ Imports no JAX: the Snakefile is parsed again for every job.
 from engine.config.canonical import SCHEMA_VERSION, canonical, fingerprint
 from engine.config.contrast import ContrastConfig
 from engine.config.electron_gas import ElectronGasStructure
+from engine.config.evaluate import EvaluateConfig
 from engine.config.family import FamilyConfig
 from engine.config.fock import FockMethodConfig, method_class
 from engine.config.joint import JointConfig
@@ -25,7 +26,6 @@ from engine.config.material import (
 )
 from engine.config.method import (
     AnsatzConfig,
-    EvaluateConfig,
     HamiltonianConfig,
     MethodConfig,
     OptimizerConfig,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from engine.config.evaluate import check_steps
 from engine.config.learned import check_reference
-from engine.config.method import MethodConfig, VmcConfig, check_steps
+from engine.config.method import MethodConfig, VmcConfig
 from engine.config.schema import key, section
 from engine.errors import ConfigError, nearest
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.config import EvaluateConfig
-from engine.config.method import check_sites
+from engine.config.electron_gas import check_sites
 from engine.estimator import blocks
 from engine.estimator.averages import averaged
 from engine.estimator.waves import half
@@ -32,7 +32,7 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
     del wavefunction
     electrons = system.particle_charges < 0
     number = int(electrons.sum())
-    check_sites(options.sites, number, "section 'evaluate'")
+    check_sites(options.sites, number, "section 'evaluate', key 'sites'")
     waves = _shortest(np.asarray(system.cell.lattice, float), np.array(options.sites))
 
     def measure(params, walker, system, reference, key):

@@ -38,6 +38,19 @@ def method(walkers, steps):
     }
 
 
+def own_images(lattice):
+    """Returns the energy of one electron and its images in a background, by the Ewald sum."""
+    one = System(
+        Cell(jnp.asarray(lattice), True),
+        jnp.zeros((0, 3)),
+        jnp.zeros(0),
+        jnp.zeros(3),
+        (),
+        electrons(1, 0),
+    )
+    return float(sum(make_ewald(one, 1e-10)(jnp.zeros((1, 3)), one).values()))
+
+
 def hartree_fock(lattice, twist, counts):
     """Energy per cell by explicit loops, xi from the Ewald sums of the Hamiltonian."""
     volume, reciprocal = abs(np.linalg.det(lattice)), 2 * np.pi * np.linalg.inv(lattice).T
@@ -50,16 +63,7 @@ def hartree_fock(lattice, twist, counts):
         for n in counts
         for p, q in itertools.permutations(k[:n], 2)
     )
-    one = System(
-        Cell(jnp.asarray(lattice), True),
-        jnp.zeros((0, 3)),
-        jnp.zeros(0),
-        jnp.zeros(3),
-        (),
-        electrons(1, 0),
-    )
-    own = sum(make_ewald(one, 1e-10)(jnp.zeros((1, 3)), one).values())
-    return kinetic + exchange + sum(counts) * float(own)
+    return kinetic + exchange + sum(counts) * own_images(lattice)
 
 
 def solved(folder, material, twist=(0, 0, 0)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.config import EvaluateConfig
-from engine.config.method import OBSERVABLES
+from engine.config.evaluate import OBSERVABLES
 from engine.errors import ConfigError, Interrupted
 from engine.estimator import ESTIMATORS, make_estimators
 from engine.io import hdf5
