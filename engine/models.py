@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine import config
-from engine.config.learned import LearnedConfig, learned_name
+from engine.config.learned import LearnedConfig, alike, learned_name, shared_keys
 from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.library import Material, find, names, read_material
-
-SAME = ("method", "functional", "basis")
-"""Keys of `mean_field` in which a material and the model that replaces it agree."""
 
 
 def read(root: Path, name: str) -> LearnedConfig:
@@ -123,10 +120,10 @@ def check_use(campaign: Any, material: str, method: str) -> None:
     if facts.periodic:
         _check_pseudopotentials(facts, learned, campaign, where)
     start_only = facts.periodic and learned.use.converge
-    for key in ("basis",) if start_only else SAME:
-        wanted, found = getattr(learned.mean_field, key), getattr(facts.config.mean_field, key)
-        counts = key != "functional" or learned.mean_field.method == "rks"
-        if counts and str(wanted).lower() != str(found).lower():
+    own = facts.config.mean_field
+    for key in shared_keys(learned.mean_field, start_only=start_only):
+        wanted, found = getattr(learned.mean_field, key), getattr(own, key)
+        if not alike(learned.mean_field, own, key):
             raise ConfigError(
                 f"mean_field.{key} is '{found}', and learned Hamiltonian '{name}' is of '{wanted}'",
                 where=where,

@@ -269,3 +269,20 @@ def check_reference(reference: str, where: str) -> None:
             expected="scf, localised, or learned-<name> for learned/<name>.yaml",
             remedy="delete the key, or name a learned Hamiltonian",
         )
+
+
+def shared_keys(options: MeanFieldConfig, *, start_only: bool = False) -> tuple[str, ...]:
+    """Returns the keys of `mean_field` that a model and what it is used for have in common.
+
+    Args:
+        options: One of the two sections.
+        start_only: Whether iterations only start from the prediction.
+    """
+    if start_only:
+        return ("basis",)
+    return ("method", "functional", "basis") if options.method == "rks" else ("method", "basis")
+
+
+def alike(one: MeanFieldConfig, other: MeanFieldConfig, name: str) -> bool:
+    """Tells whether two sections have the same value of a key, in large letters or small."""
+    return getattr(one, name).lower() == getattr(other, name).lower()

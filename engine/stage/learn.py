@@ -14,7 +14,13 @@ import numpy as np
 
 from engine import __version__, keys
 from engine.config import MeanFieldConfig, fingerprint, parse
-from engine.config.learned import FlowConfig, LearnConfig, LearnedModelConfig
+from engine.config.learned import (
+    FlowConfig,
+    LearnConfig,
+    LearnedModelConfig,
+    alike,
+    shared_keys,
+)
 from engine.errors import DataError
 from engine.io import hdf5
 from engine.io.crystal_labels import CrystalSet
@@ -32,11 +38,9 @@ from engine.stage.checks import check_finite
 from engine.stage.job import run_facts
 from engine.stage.learned_model import (
     Labels,
-    alike,
     as_file,
     basis_of,
     read_any,
-    same_keys,
     samples_of,
 )
 
@@ -113,7 +117,7 @@ def check_labels(sections: dict[str, Any], labels: Labels, path: Path) -> None:
     where = f"{path}, its mean field"
     theirs = parse(MeanFieldConfig, labels.facts["mean_field"], where=where)
     wanted = parse(MeanFieldConfig, sections["mean_field"], where="mean_field")
-    differ = [name for name in same_keys(wanted) if not alike(theirs, wanted, name)]
+    differ = [name for name in shared_keys(wanted) if not alike(theirs, wanted, name)]
     if labels.facts["guess"] != sections["guess"]:
         found, expected = f"guess '{labels.facts['guess']}'", f"'{sections['guess']}'"
     elif differ:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine.config import MeanFieldConfig, parse
-from engine.config.learned import FlowConfig, LearnedModelConfig
+from engine.config.learned import FlowConfig, LearnedModelConfig, alike, shared_keys
 from engine.errors import DataError
 from engine.io import hdf5
 from engine.io.checkpoint import flatten, unflatten
@@ -147,16 +147,6 @@ def _check_shapes(params: Any, expected: Any, path: Path) -> None:
         )
 
 
-def same_keys(options: MeanFieldConfig) -> tuple[str, ...]:
-    """Returns the keys of `mean_field` that a Hamiltonian depends on most."""
-    return ("method", "functional", "basis") if options.method == "rks" else ("method", "basis")
-
-
-def alike(one: MeanFieldConfig, other: MeanFieldConfig, key: str) -> bool:
-    """Tells whether two sections have the same value of a key, in large letters or small."""
-    return getattr(one, key).lower() == getattr(other, key).lower()
-
-
 def check_mean_field(
     theirs: Mapping[str, Any] | None,
     options: MeanFieldConfig,
@@ -180,7 +170,7 @@ def check_mean_field(
             remedy="delete it and run again",
         )
     made = parse(MeanFieldConfig, theirs, where=str(path))
-    for name in ("basis",) if start_only else same_keys(options):
+    for name in shared_keys(options, start_only=start_only):
         if not alike(made, options, name):
             raise DataError(
                 f"the model is of {name} '{getattr(made, name)}'",
