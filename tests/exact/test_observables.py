@@ -195,6 +195,13 @@ def test_errors_of_the_structure_factor_are_the_scatter_of_repetitions():
     assert 0.7 < np.sqrt(np.mean((error / scatter) ** 2)) < 1.6
 
 
+def test_a_single_particle_has_no_pairs():
+    here = system(electrons(1, 0), SKEWED)
+    draw = lambda rng: rng.random((10, 1, 3)) @ SKEWED
+    found = measured("pair-correlation", here, draw, bins=7)["pair_correlation"]
+    assert found.value.shape == (0, 7) and found.label == ()
+
+
 def test_polarisation_is_the_place_of_the_charge():
     nucleus, offset, width = np.array([0.2, 0.1, 0.4]), np.array([0.1, -0.15, 0.3]), 0.06
     here = system(electrons(1, 0), SKEWED, nuclei=[nucleus @ SKEWED], charges=[1.0])

@@ -130,6 +130,43 @@ def rocksalt(a):
     )
 
 
+def test_gaussians_on_sites_have_no_twist_correction(tmp_path):
+    gases = {name: gas(rs) for name, rs in (("a", 5), ("b", 5))}
+    for method, refused in (("bare", False), ("crystal", True)):
+        folder = project(tmp_path / method, gases, {name: [method] for name in gases}, {})
+        text = {
+            "runs": {"a": [method], "b": [method]},
+            "contrasts": {"d": {"terms": {"a": 1, "b": -1}, "corrections": ["twist"]}},
+        }
+        (folder / "campaign.yaml").write_text(json.dumps(text))
+        if not refused:
+            load(root=folder).check()
+            continue
+        with pytest.raises(ConfigError, match="a/crystal has no twist correction"):
+            load(root=folder).check()
+
+
+def test_a_positron_in_a_supercell_is_no_term_of_a_contrast(tmp_path):
+    """Energies are per primitive cell: two cells with one positron would have half of it."""
+    with_positron = "charge: 1\npositrons: 1\nneutralising_background: true\n"
+    for cells, refused in ((1, False), (2, True)):
+        solid = rocksalt(4.0) + f"supercell: [{cells}, 1, 1]\n"
+        materials = {"a": solid, "b": solid + with_positron}
+        folder = project(tmp_path / str(cells), materials, {"a": ["bare"], "b": ["bare"]}, {})
+        text = {
+            "runs": {"a": ["bare"], "b": ["bare"]},
+            "contrasts": {"d": {"terms": {"b": 1, "a": -1}}},
+        }
+        (folder / "campaign.yaml").write_text(json.dumps(text))
+        if not refused:
+            load(root=folder).check()
+            continue
+        with pytest.raises(
+            ConfigError, match="'b' has a charge or a positron in 2 primitive cells"
+        ):
+            load(root=folder).check()
+
+
 def test_phases_need_both_determinants(tmp_path):
     family = {"analysis": "phases", "along": "rs", "materials": ["g20", "g5"]}
     full = {"g5": ["bare", "crystal", "net"], "g20": ["bare", "crystal", "net"]}
