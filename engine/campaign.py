@@ -256,10 +256,14 @@ class Campaign:
                 return group
         return None
 
-    def transferred(self, material: str, method: str, twist: int) -> bool:
-        """Tells whether a twist starts from the trained network of the first one."""
+    def source(self, material: str, method: str, twist: int) -> tuple[str, int] | None:
+        """Returns the material and twist from whose trained network a twist starts, if any."""
         options = self.method(material, method)
-        return twist > 0 and options.space == "real" and options.vmc.transfer_steps is not None
+        if options.space != "real" or options.vmc.transfer_steps is None:
+            return None
+        if options.vmc.transfer_from is not None:
+            return options.vmc.transfer_from, twist
+        return (material, 0) if twist else None
 
 
 def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign:

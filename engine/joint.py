@@ -112,10 +112,11 @@ def check_group(campaign, group: Group) -> None:
     for material, found in facts.items():
         if campaign.method(material, name).vmc.transfer_steps is not None:
             raise ConfigError(
-                f"method '{name}' starts later twists from the first one (vmc.transfer_steps)",
+                f"method '{name}' starts from other trained networks (vmc.transfer_steps)",
                 where=f"{where}, key 'method'",
-                expected="transfer_steps: null: a group trains all of its twists at once",
-                remedy="delete vmc.transfer_steps; refine_steps of the group comes after",
+                expected="transfer_steps: null: a group trains all of its members at once",
+                remedy="delete vmc.transfer_steps and transfer_from; refine_steps of the group "
+                "comes after",
             )
         for what, value in found.items():
             if value != first[what]:

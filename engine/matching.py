@@ -8,7 +8,8 @@ from typing import Any
 from engine import models
 from engine.config.electron_gas import check_sites
 from engine.config.learned import LOCALISED
-from engine.errors import ConfigError
+from engine.errors import ConfigError, nearest
+from engine.library import names
 from engine.system.block2 import check_block2
 from engine.system.orbital_space import check_kind
 from engine.system.orbital_space import check_size as check_space
@@ -33,6 +34,7 @@ def check_run(campaign, material: str, method: str) -> None:
     if options.space == "fock":
         return _check_orbitals(campaign, material, method)
     _check_all_electron(campaign, material, method)
+    _check_transfer(campaign, material, method)
     positrons = facts.config.positrons
     where = f"{campaign.path}, material '{material}', method '{method}'"
     options.evaluate.check_material(
@@ -53,6 +55,63 @@ def check_run(campaign, material: str, method: str) -> None:
         sites = options.evaluate.with_sites(facts.config.structure).sites
         check_sites(sites, facts.electrons, f"{where}, key 'sites'")
     return None
+
+
+def _check_transfer(campaign, material: str, method: str) -> None:
+    """Refuses a start from a network whose parameters cannot be those of the run."""
+    source = campaign.method(material, method).vmc.transfer_from
+    if source is None:
+        return
+    where = (
+        f"{campaign.path}, material '{material}', method '{method}', key 'vmc', key 'transfer_from'"
+    )
+    known = [name for name in names(campaign.root, "materials") if name != material]
+    if source not in known:
+        raise ConfigError(
+            f"unknown material '{source}'" if source != material else "a start from itself",
+            where=where,
+            expected=nearest(source, known),
+            remedy=f"correct the name, or write materials/{source}.yaml",
+        )
+    check_run(campaign, source, method)
+    if _transfers(campaign, source, method):
+        raise ConfigError(
+            f"'{source}' itself starts from another network",
+            where=where,
+            expected="a material that is trained from the beginning",
+            remedy="name the material that the other one starts from",
+        )
+    here, there = (_parameters(campaign, name, method) for name in (material, source))
+    for what, value in here.items():
+        if value != there[what]:
+            raise ConfigError(
+                f"{what} of '{material}' is {value}",
+                where=where,
+                expected=f"{there[what]}, as of '{source}', whose parameters it starts from",
+                remedy="name another geometry of the same particles, or delete transfer_from",
+            )
+
+
+def _transfers(campaign, material: str, method: str) -> bool:
+    """Tells whether a run starts from another material's network, or shares a group's."""
+    vmc = campaign.method(material, method).vmc
+    return vmc.transfer_from is not None or campaign.group_of(material, method) is not None
+
+
+def _parameters(campaign, material: str, method: str) -> dict[str, Any]:
+    """Returns what parameters of a twist depend on, by name."""
+    facts, options = campaign.material(material), campaign.method(material, method)
+    return {
+        "kind of cell": "periodic" if facts.periodic else "open",
+        "atoms of the primitive cell": " ".join(facts.symbols) or "none",
+        "number of primitive cells": facts.n_cells,
+        "electrons up and down": " ".join(map(str, facts.counts)),
+        "number of positrons": facts.config.positrons,
+        "list of twists": [list(t.frac) for t in facts.twists],
+        "number of the orbitals": campaign.number(material, method),
+        "section 'ansatz'": options.ansatz,
+        "precision": options.precision,
+    }
 
 
 def check_corrections(

@@ -113,14 +113,17 @@ def _of_method(campaign, stage: str, facts: Material, method: str, twist: int) -
     if stage == "evaluate" and options.space == "real":
         content["evaluate"] = options.evaluate.with_sites(facts.config.structure)
         runaway = options.vmc.runaway_ha_per_particle
-        if runaway != config.VmcConfig.runaway_ha_per_particle:
+        if runaway != config.TrainingConfig.runaway_ha_per_particle:
             content["runaway_ha_per_particle"] = runaway
     if stage == "vmc" and options.space == "real":
         content["vmc"] = options.vmc.of_twist(twist)
         if group:
             content["vmc"] = options.vmc.limited(group.config.refine_steps)
-    if stage == "pretrain" and campaign.transferred(facts.name, method, twist):
+    source = campaign.source(facts.name, method, twist) if stage == "pretrain" else None
+    if source:
         content["pretrain"] = dataclasses.replace(options.pretrain, steps=0)
+        if source[0] != facts.name:
+            content["transfer_from"] = source[0]
     return content
 
 

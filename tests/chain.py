@@ -29,7 +29,8 @@ def sections(
 ) -> dict[str, Any]:
     """Returns every section of one run, canonical; each stage takes what it needs."""
     m = config.canonical(config.parse(config.MaterialConfig, material, where="material"))
-    f = config.canonical(config.parse(config.MethodConfig, method, where="method"))
+    parsed = config.parse(config.MethodConfig, method, where="method")
+    f = config.canonical(parsed) | {"vmc": config.canonical(parsed.vmc.of_twist(0))}
     run = {
         "material": "test",
         "method": "test",

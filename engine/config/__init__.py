@@ -31,6 +31,7 @@ from engine.config.method import (
     OptimizerConfig,
     PretrainConfig,
     SamplerConfig,
+    TrainingConfig,
     VmcConfig,
     cpu_chunk,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "SamplerConfig",
     "Structure",
     "TwistConfig",
+    "TrainingConfig",
     "VmcConfig",
     "bounds",
     "canonical",

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.config.evaluate import check_steps
 from engine.config.learned import check_reference
-from engine.config.method import MethodConfig, VmcConfig
+from engine.config.method import MethodConfig, TrainingConfig
 from engine.config.schema import key, section
 from engine.errors import ConfigError, nearest
 
@@ -150,22 +150,10 @@ class FockPretrainConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class FockVmcConfig(VmcConfig):
-    """Variational optimisation."""
+class FockVmcConfig(TrainingConfig):
+    """Variational optimisation; every twist is trained by itself."""
 
     steps: int = key("optimisation steps, at most", default=1000, at_least=0)
-    transfer_steps: int | None = key("always null: every twist is trained by itself", default=None)
-
-    def check(self, where: str) -> None:
-        """Raises ConfigError where keys contradict each other."""
-        super().check(where)
-        if self.transfer_steps is not None:
-            raise ConfigError(
-                "twists that start from the first one's network, in second quantisation",
-                where=f"{where}, key 'transfer_steps'",
-                expected="null: orbitals of different twists are different",
-                remedy="delete the key",
-            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -146,8 +146,8 @@ class PretrainConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class VmcConfig:
-    """Variational optimisation."""
+class TrainingConfig:
+    """When an optimisation ends."""
 
     steps: int = key("limit on optimisation steps", default=2000, at_least=0)
     min_steps: int | None = key(
@@ -161,12 +161,6 @@ class VmcConfig:
         default=1e-3,
         unit="hartree",
         above=0,
-    )
-    transfer_steps: int | None = key(
-        "limit on steps of every twist after the first, which then start from the first one's "
-        "trained network; null: each is pretrained and trained by itself",
-        default=None,
-        at_least=1,
     )
     checkpoint_steps: int = key(
         "steps between saved states, at which training may end", default=200, at_least=1
@@ -195,24 +189,54 @@ class VmcConfig:
                 expected="several of them in steps: training ends early at saved states alone",
                 remedy="lower checkpoint_steps, or delete min_steps",
             )
+
+    def limited(self, steps: int) -> TrainingConfig:
+        """Returns these keys with another limit on the steps."""
+        same = {f.name: getattr(self, f.name) for f in dataclasses.fields(TrainingConfig)}
+        least = None if self.min_steps is None or self.min_steps > steps else self.min_steps
+        return TrainingConfig(**same | {"steps": steps, "min_steps": least})
+
+
+@dataclasses.dataclass(frozen=True)
+class VmcConfig(TrainingConfig):
+    """Variational optimisation, and the trained network it may start from."""
+
+    transfer_steps: int | None = key(
+        "limit on steps of what starts from a trained network: every twist after the first, or all "
+        "twists with transfer_from; null: each is pretrained and trained by itself",
+        default=None,
+        at_least=1,
+    )
+    transfer_from: str | None = key(
+        "material from whose network, trained at the same twist by the same method, every twist "
+        "starts: another geometry of the same particles",
+        default=None,
+    )
+
+    def check(self, where: str) -> None:
+        """Raises ConfigError where keys contradict each other."""
+        super().check(where)
+        if self.transfer_from is not None and self.transfer_steps is None:
+            raise ConfigError(
+                f"transfer_from {self.transfer_from} without transfer_steps",
+                where=f"{where}, key 'transfer_from'",
+                expected="transfer_steps: how many steps a trained network is given",
+                remedy="add transfer_steps, a quarter of steps say",
+            )
         if self.transfer_steps is not None and self.transfer_steps > self.steps:
             raise ConfigError(
                 f"transfer_steps {self.transfer_steps} is above steps {self.steps}",
                 where=f"{where}, key 'transfer_steps'",
-                expected=f"at most steps, {self.steps}: later twists start from a trained network",
+                expected=f"at most steps, {self.steps}: training starts from a trained network",
                 remedy="lower transfer_steps, or delete it",
             )
 
-    def of_twist(self, index: int) -> VmcConfig:
-        """Returns the section as it applies to a twist: that of the first one transfers nothing."""
+    def of_twist(self, index: int) -> TrainingConfig:
+        """Returns the training of a twist: shorter where it starts from a trained network."""
+        moved = self.transfer_from is not None or index > 0
         return self.limited(
-            self.steps if self.transfer_steps is None or not index else self.transfer_steps
+            self.transfer_steps if moved and self.transfer_steps is not None else self.steps
         )
-
-    def limited(self, steps: int) -> VmcConfig:
-        """Returns the section with another limit on the steps, of what transfers nothing."""
-        least = None if self.min_steps is None or self.min_steps > steps else self.min_steps
-        return dataclasses.replace(self, steps=steps, min_steps=least, transfer_steps=None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from engine import __version__, devices, keys
-from engine.config import EvaluateConfig, VmcConfig, parse
+from engine.config import EvaluateConfig, TrainingConfig, parse
 from engine.estimator import make_estimators
 from engine.estimator.statistics import stream_count
 from engine.io import hdf5, observables
@@ -72,7 +72,7 @@ def evaluate(
             columns,
             job.mean_field_ha,
             job.system.n_particles,
-            sections.get("runaway_ha_per_particle", VmcConfig.runaway_ha_per_particle),
+            sections.get("runaway_ha_per_particle", TrainingConfig.runaway_ha_per_particle),
         ),
         finished=lambda columns, step: measured(columns, step, options.min_steps, target_ha),
         expected=lambda columns, step: steps_needed(columns, step, options.min_steps, target_ha),

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine import keys
-from engine.config import OptimizerConfig, VmcConfig, fingerprint, parse
+from engine.config import OptimizerConfig, TrainingConfig, fingerprint, parse
 from engine.errors import DataError
 from engine.io.checkpoint import flatten
 from engine.optimizer import make_optimizer
@@ -85,7 +85,7 @@ def joint(
         state_dir: Scratch for saved states.
     """
     group = load_group(sections, systems, mean_fields, starts)
-    options = parse(VmcConfig, sections["vmc"], where="vmc")
+    options = parse(TrainingConfig, sections["vmc"], where="vmc")
     params, samplers = _started(group, starts)
     advance, initial, prepare = make_iteration(group, params, samplers)
     plan = loop.Plan(
@@ -239,7 +239,7 @@ def rows_of(columns: Columns, member: int) -> dict[str, np.ndarray]:
     return {name: values[mine] for name, values in columns.items() if name != MEMBER}
 
 
-def _check(group: Group, columns: Columns, options: VmcConfig) -> None:
+def _check(group: Group, columns: Columns, options: TrainingConfig) -> None:
     for k, job in enumerate(group.jobs):
         rows = rows_of(columns, k)
         if len(rows["energy_ha"]):
@@ -247,7 +247,7 @@ def _check(group: Group, columns: Columns, options: VmcConfig) -> None:
             check_energy(rows, job.mean_field_ha, job.system.n_particles, limit)
 
 
-def _trained(group: Group, columns: Columns, step: int, options: VmcConfig) -> str:
+def _trained(group: Group, columns: Columns, step: int, options: TrainingConfig) -> str:
     """Returns why training may end: no member gains more than the accuracy asked for.
 
     The least number of steps is that of all members together.

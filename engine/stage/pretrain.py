@@ -15,6 +15,8 @@ import jax.numpy as jnp
 
 from engine import keys
 from engine.config import PretrainConfig, parse
+from engine.io.checkpoint import under, unflatten
+from engine.io.hdf5 import Record
 from engine.mean_field.reference import evaluate_orbitals
 from engine.optimizer.first_order import adam
 from engine.stage import loop
@@ -37,7 +39,8 @@ def pretrain(
 ) -> None:
     """Fits the ansatz to the mean field and writes parameters and equilibrated walkers.
 
-    A twist that starts from the trained network of another fits nothing.
+    What starts from a trained network fits nothing: a twist from that of another twist, walkers
+    included, or from that of the same twist of another geometry, with walkers of its own.
 
     Args:
         sections: Resolved configuration.
@@ -46,12 +49,12 @@ def pretrain(
         checkpoint: Output, kind "checkpoint": params, sampler.
         trace: Output, kind "trace": loss per step.
         state_dir: Scratch for saved states.
-        start: Input checkpoint of the vmc stage of another twist.
+        start: Input checkpoint of the vmc stage of another twist or material.
     """
     before = read_start(start) if start else None
     job = load("pretrain", sections, system=system, mean_field=mean_field, start=start)
     options = parse(PretrainConfig, sections["pretrain"], where="pretrain")
-    params, sampler = restored(job, before, start) if start else job.template()
+    params, sampler = _begin(job, before, start)
     steps = options.steps if job.wavefunction.orbitals and not start else 0
     optimizer = adam(make_fit(job), options.learning_rate)
     sample = make_mixed_sample(job, 0.0 if start else options.reference_fraction)
@@ -99,6 +102,16 @@ def pretrain(
         params=params,
         sampler=sampler,
     )
+
+
+def _begin(job: Job, before: Record | None, start: Path | None) -> tuple[Any, Any]:
+    """Returns (params, sampler state) to begin with."""
+    fresh = job.template()
+    if before is None:
+        return fresh
+    if "transfer_from" in job.sections:
+        return unflatten(fresh[0], under("params", before.data), where=str(start)), fresh[1]
+    return restored(job, before, start)
 
 
 def make_fit(job: Job):

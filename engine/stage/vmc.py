@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from engine import keys
-from engine.config import OptimizerConfig, VmcConfig, parse
+from engine.config import OptimizerConfig, TrainingConfig, parse
 from engine.io import hdf5
 from engine.io.trace import read_trace
 from engine.optimizer import make_optimizer
@@ -52,7 +52,7 @@ def vmc(
     before = read_start(start)
     member = sections["joint"]["member"] if "joint" in sections else None
     job = load("vmc", sections, system=system, mean_field=mean_field, start=start)
-    options = parse(VmcConfig, sections["vmc"], where="vmc")
+    options = parse(TrainingConfig, sections["vmc"], where="vmc")
     params, sampler = restored(job, before, start, member)
     advance, initial, prepare = make_iteration(job, params, sampler, options.steps)
     accuracy_ha = options.accuracy_ha_per_cell * job.n_cells

@@ -21,7 +21,7 @@ ALLOWED = {
     "models": FOUNDATION | {"system", "io", "library"},
     "families": FOUNDATION,
     "joint": FOUNDATION | {"system", "io", "library"},
-    "matching": FOUNDATION | {"system", "models"},
+    "matching": FOUNDATION | {"system", "library", "models"},
     "sections": FOUNDATION | {"system", "library"},
     "campaign": FOUNDATION
     | {"system", "io", "library", "models", "families", "joint", "matching", "sections"},

@@ -26,14 +26,15 @@ def test_runs_keep_the_order_of_the_file(folder):
 def test_later_twists_start_from_the_first_one_where_asked(folder):
     write(folder, "methods/net.yaml", "vmc: {steps: 300, min_steps: 200, transfer_steps: 150}\n")
     moved = checked(folder)
-    assert [moved.transferred("chain", "net", k) for k in (0, 1, 2)] == [False, True, True]
+    first = ("chain", 0)
+    assert [moved.source("chain", "net", k) for k in (0, 1, 2)] == [None, first, first]
     vmc = [moved.sections("vmc", "chain", "net", k)["vmc"] for k in (0, 1)]
     assert [(v["steps"], v["min_steps"]) for v in vmc] == [(300, 200), (150, None)]
     fits = [moved.sections("pretrain", "chain", "net", k)["pretrain"]["steps"] for k in (0, 1)]
     assert fits[0] > 0 and fits[1] == 0
     write(folder, "methods/net.yaml", "vmc: {steps: 300, min_steps: 200}\n")
     alone = checked(folder)
-    assert not alone.transferred("chain", "net", 1)
+    assert alone.source("chain", "net", 1) is None
     assert alone.sections("vmc", "chain", "net", 0) == moved.sections("vmc", "chain", "net", 0)
 
 
@@ -42,6 +43,7 @@ def test_later_twists_start_from_the_first_one_where_asked(folder):
     [
         ("vmc: {steps: 300, min_steps: 400}", "min_steps 400 is above steps 300"),
         ("vmc: {steps: 300, min_steps: 200, checkpoint_steps: 500}", "at saved states alone"),
+        ("vmc: {steps: 300, transfer_from: h2}", "transfer_from h2 without transfer_steps"),
         ("vmc: {steps: 300, transfer_steps: 400}", "transfer_steps 400 is above steps 300"),
         (
             "ansatz: {name: slater}\npretrain: {steps: 0}\nvmc: {steps: 0, transfer_steps: 9}",
@@ -52,6 +54,53 @@ def test_later_twists_start_from_the_first_one_where_asked(folder):
 def test_steps_that_contradict_each_other_are_refused(folder, section, message):
     write(folder, "methods/net.yaml", f"{section}\n")
     with pytest.raises(ConfigError, match=message):
+        checked(folder)
+
+
+MOVED = "{net: {vmc: {steps: 300, transfer_steps: 100, transfer_from: SOURCE}}}"
+
+
+def moved(folder, source="chain", change=("1.8", "2.0")):
+    """Adds another chain whose network starts from that of `source`."""
+    text = CHAIN.replace(*change)
+    write(folder, "materials/wide.yaml", f"{text}\noverrides: {MOVED.replace('SOURCE', source)}\n")
+    write(folder, "campaign.yaml", "runs: {h2: [net], wide: [net]}\n")
+    return checked(folder)
+
+
+def test_another_geometry_starts_from_a_network_trained_at_the_same_twist(folder):
+    campaign = moved(folder)
+    assert [campaign.source("wide", "net", k) for k in (0, 2)] == [("chain", 0), ("chain", 2)]
+    assert campaign.source("chain", "net", 2) is None
+    fits = [campaign.sections("pretrain", name, "net", 2) for name in ("chain", "wide")]
+    assert fits[0]["pretrain"]["steps"] > 0 and "transfer_from" not in fits[0]
+    assert fits[1]["pretrain"]["steps"] == 0 and fits[1]["transfer_from"] == "chain"
+    assert campaign.sections("vmc", "wide", "net", 0)["vmc"]["steps"] == 100
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "message"),
+    [
+        ("chian", ("1.8", "2.0"), "(?s)unknown material 'chian'.*did you mean 'chain'"),
+        ("wide", ("1.8", "2.0"), "a start from itself"),
+        ("h2", ("1.8", "2.0"), "kind of cell of 'wide' is periodic"),
+        ("chain", ("grid: [4, 1, 1]", "grid: [2, 1, 1]"), "list of twists of 'wide'"),
+        ("chain", ("supercell: [2, 1, 1]", "supercell: [3, 1, 1]"), "number of primitive cells"),
+    ],
+)
+def test_networks_of_other_particles_are_refused_as_a_start(folder, source, change, message):
+    with pytest.raises(ConfigError, match=message):
+        moved(folder, source, change)
+
+
+def test_a_network_that_starts_from_another_one_is_no_start(folder):
+    moved(folder)
+    text = (folder / "materials/wide.yaml").read_text()
+    write(
+        folder, "materials/wider.yaml", text.replace("transfer_from: chain", "transfer_from: wide")
+    )
+    write(folder, "campaign.yaml", "runs: {wider: [net]}\n")
+    with pytest.raises(ConfigError, match="'wide' itself starts from another network"):
         checked(folder)
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from engine.config import VmcConfig
+from engine.config import TrainingConfig
 from engine.errors import DataError, Interrupted
 from engine.io import hdf5
 from engine.io.checkpoint import under
@@ -108,7 +108,7 @@ def test_the_common_training_ends_when_no_member_gains(group):
         "member": np.tile(range(len(jobs)), 100),
         "energy_ha": np.random.default_rng(0).normal(-1, 1e-4, 100 * len(jobs)),
     }
-    options = VmcConfig(min_steps=100, accuracy_ha_per_cell=1e-3)
+    options = TrainingConfig(min_steps=100, accuracy_ha_per_cell=1e-3)
     made = Group("joint test", "", tuple(jobs), (0,))
     assert _trained(made, columns, 300, options).startswith("all members converged")
     assert _trained(made, columns, 300, dataclasses.replace(options, min_steps=None)) == ""

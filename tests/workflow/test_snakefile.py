@@ -60,6 +60,16 @@ def test_a_later_twist_waits_for_the_first_one_where_networks_are_transferred(pr
     assert (("vmc", "chain") in planned) == transfer
 
 
+def test_another_geometry_waits_for_the_network_it_starts_from(project):
+    project.edit("campaign.yaml", "chain: [bare]", "chain: [bare]\n  wide: [net]")
+    wide = (project.folder / "materials/chain.yaml").read_text()
+    keys = "overrides: {net: {vmc: {transfer_from: chain, transfer_steps: 2}}}\n"
+    (project.folder / "materials/wide.yaml").write_text(wide + keys)
+    for twist in ("000", "001"):
+        planned = project.plan(f"results/wide/net/twist-{twist}/pretrain/checkpoint.h5")
+        assert {("vmc", "chain"), ("pretrain", "chain")} <= planned
+
+
 def test_members_of_a_group_wait_for_its_one_training(project):
     project.edit("methods/net.yaml", "ferminet", "transferable")
     project.edit("campaign.yaml", "chain: [bare]", "chain: [bare, net]")

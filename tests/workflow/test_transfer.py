@@ -1,4 +1,4 @@
-"""Training that ends by itself, and a twist that starts from the trained network of another."""
+"""Training that ends by itself; trained networks that other twists and geometries start from."""
 
 import numpy as np
 import pytest
@@ -73,3 +73,22 @@ def test_a_later_twist_starts_from_the_trained_network_and_fits_nothing(trained,
         np.testing.assert_array_equal(found[name], value, err_msg=name)
     after = under("params", train(tmp_path, run, files).data)
     assert any(not np.array_equal(after[name], value) for name, value in wanted.items())
+
+
+def test_another_geometry_starts_from_the_trained_network_with_its_own_walkers(trained, tmp_path):
+    _, _, _, first = trained
+    wider = CRYSTAL["structure"] | {"lattice_bohr": [[4.4, 0, 0], [0, 4.4, 0], [0, 1, 5.5]]}
+    run = sections(CRYSTAL | {"structure": wider}, METHOD, (0.0, 0.0, 0.0), "complex")
+    run["pretrain"] = run["pretrain"] | {"steps": 0}
+    run["transfer_from"] = "other"
+    run["sampler"] = run["sampler"] | {"walkers": 2 * run["sampler"]["walkers"]}
+    files = inputs(tmp_path, run)
+    out = {"checkpoint": tmp_path / "pretrained.h5", "trace": tmp_path / "fit.h5"}
+    start = trained[0] / "checkpoint.h5"
+    pretrain(run, **files, **out, state_dir=tmp_path / "pretrain-state", start=start)
+    moved = hdf5.read(out["checkpoint"], "checkpoint")
+    for name, value in under("params", first.data).items():
+        np.testing.assert_array_equal(under("params", moved.data)[name], value, err_msg=name)
+    assert len(moved.data["sampler/walkers"]) == run["sampler"]["walkers"]
+    trace = train(tmp_path, run, files)
+    assert np.isfinite(under("params", trace.data)[name]).all()

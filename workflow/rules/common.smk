@@ -171,12 +171,13 @@ def electrons_file(wildcards):
     return mean_field_file(wildcards)
 
 
-def first_twist(wildcards):
-    """Returns the trained network a twist starts from, where it is that of the first one."""
-    material, method, twist = wildcards.material, wildcards.method, int(wildcards.twist)
-    if not CAMPAIGN.transferred(material, method, twist):
+def trained_before(wildcards):
+    """Returns the trained network a twist starts from, where it starts from one."""
+    source = CAMPAIGN.source(wildcards.material, wildcards.method, int(wildcards.twist))
+    if source is None:
         return []
-    return f"results/{material}/{method}/twist-000/vmc/checkpoint.h5"
+    material, twist = source
+    return f"results/{material}/{wildcards.method}/twist-{twist:03d}/vmc/checkpoint.h5"
 
 
 def members(path):

@@ -6,7 +6,7 @@ rule pretrain:
     input:
         system="results/{material}/system.h5",
         mean_field=electrons_file,
-        start=first_twist,
+        start=trained_before,
     output:
         checkpoint="results/{material}/{method}/twist-{twist}/pretrain/checkpoint.h5",
         trace="results/{material}/{method}/twist-{twist}/pretrain/trace.h5",
