@@ -34,6 +34,9 @@ CORRECTION_COLUMNS = (
 )
 """What is to be added to the energy of a finite cell; never part of `energy_ha_per_cell`."""
 
+GAIN_COLUMNS = ("training_gain_ha_per_cell", "training_gain_error_ha_per_cell")
+"""What the second half of the training gained: about as much as is still to be gained."""
+
 ENERGY_COLUMNS = (
     "material",
     "method",
@@ -57,6 +60,7 @@ ENERGY_COLUMNS = (
     "tau_steps",
     "samples",
     "target_reached",
+    *GAIN_COLUMNS,
     "hours",
     "device_hours",
     "device",
@@ -92,6 +96,7 @@ TWIST_COLUMNS = (
     "walkers",
     "acceptance",
     "target_reached",
+    *GAIN_COLUMNS,
     "hours",
     "seconds",
     "pretrain_compile_s",
@@ -165,6 +170,7 @@ def twist_average(
         traces = [hdf5.read(path, "trace") for path in paths]
         row["hours"] = (row["seconds"] + math.fsum(map(_seconds, traces))) / 3600
         row |= _compile_times(*traces, record) | _spent([*traces, record])
+        row |= _gain(traces[-1], sections["n_cells"])
     systematic = any(r.attributes.get("estimator") == "extrapolated" for r in records)
     row = average(rows, sections, systematic)
     fields = [hdf5.read(path, "mean_field") for path in zone]
@@ -221,6 +227,7 @@ def average(
         "tau_steps": max(row["tau_steps"] for row in rows),
         "samples": sum(row["samples"] for row in rows),
         "target_reached": all(row["target_reached"] for row in rows),
+        **_average_gain(rows, weights),
         "hours": math.fsum(row["hours"] for row in rows),
         "device_hours": math.fsum(row["device_hours"] for row in rows),
         "attempts": sum(row["attempts"] for row in rows),
@@ -335,6 +342,25 @@ def _spent(records: Sequence[hdf5.Record]) -> dict[str, Any]:
         "attempts": sum(fact.get("attempts", 0) for fact in facts),
         **{name: _words(fact.get(name, "") for fact in facts) for name in ("job_ids", "hosts")},
     }
+
+
+def _gain(vmc: hdf5.Record, n_cells: int) -> dict[str, float | None]:
+    """Returns the columns of what training gained in its second half."""
+    found = [vmc.attributes.get(name) for name in ("gain_ha", "gain_error_ha")]
+    return {
+        name: None if value is None else value / n_cells
+        for name, value in zip(GAIN_COLUMNS, found, strict=True)
+    }
+
+
+def _average_gain(
+    rows: Sequence[Mapping[str, Any]], weights: Sequence[float]
+) -> dict[str, float | None]:
+    values, errors = ([row.get(name) for row in rows] for name in GAIN_COLUMNS)
+    if None in values:
+        return dict.fromkeys(GAIN_COLUMNS)
+    means = weighted_mean(values, weights), weighted_error(errors, weights)
+    return dict(zip(GAIN_COLUMNS, means, strict=True))
 
 
 def _words(texts: Iterable[str]) -> str:

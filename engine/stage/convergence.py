@@ -32,6 +32,12 @@ def gain(energies: np.ndarray) -> tuple[float, float]:
     return 2 * (third.mean - last.mean), 2 * float(np.hypot(third.error, last.error))
 
 
+def gained(energies: np.ndarray) -> dict[str, float | None]:
+    """Returns the attributes of a trace that say what training still gained; None of few steps."""
+    fell, error = gain(energies) if len(energies) >= FEWEST else (None, None)
+    return {"gain_ha": fell, "gain_error_ha": error}
+
+
 def trained(columns: Columns, step: int, min_steps: int | None, accuracy_ha: float) -> str:
     """Returns why training may end: gain (or loss) and its error are within the accuracy."""
     if min_steps is None or step < max(min_steps, FEWEST):

@@ -23,6 +23,9 @@ HEADER = (
 )
 CELL = "cell: the primitive cell; for a molecule, the molecule"
 MISSED = "* max_steps were not enough for target_error_ha_per_cell (section evaluate)"
+GAINING_HA = 1e-3
+"""A gain per primitive cell that is printed."""
+GAINING = "+ training was not at its end: its second half still gained more than 1 mHa per cell"
 
 
 def compact(value: float, error: float) -> str:
@@ -43,6 +46,13 @@ def sigma(row: Mapping[str, Any]) -> float | None:
     return difference / combined if difference is not None and combined > 0 else None
 
 
+def marks(row: Mapping[str, Any]) -> str:
+    """Returns what is to be said of an energy: * a large error, + unfinished training."""
+    gained, error = (row.get(f"training_gain_{x}ha_per_cell") for x in ("", "error_"))
+    gaining = gained is not None and gained - 2 * error > GAINING_HA
+    return ("" if row["target_reached"] else "*") + ("+" if gaining else "")
+
+
 def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns the text of one line of the printed table."""
     literature, error = row.get("literature_ha_per_cell"), row["error_ha_per_cell"]
@@ -52,7 +62,7 @@ def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         row["material"],
         row["method"],
         str(row["n_twists"]),
-        compact(row["energy_ha_per_cell"], error) + ("" if row["target_reached"] else " *"),
+        f"{compact(row['energy_ha_per_cell'], error)} {marks(row)}".rstrip(),
         f"{literature:.6f}" if compared else "-",
         f"{1e3 * row['difference_ha_per_cell']:+.2f} +- {1e3 * error:.2f}" if compared else "-",
         f"{deviation:+.1f}" if deviation is not None else "-",
@@ -79,14 +89,15 @@ def render(rows: Sequence[Mapping[str, Any]], twists: Sequence[Mapping[str, Any]
         twists: Rows of `twists.csv`.
     """
     body = [line for row in rows for line in (cells(row), *gamma_cells(row, twists))]
-    marked = any(line[3].endswith(" *") for line in body)
-    lines = [HEADER, *(_aligned(line) for line in body)] if marked else [HEADER, *body]
+    mark = max(len(_mark(line)) for line in body) if body else 0
+    lines = [HEADER, *(_aligned(line, mark) for line in body)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADER))]
     text = [
         "  ".join(_pad(line[i], width, i) for i, width in enumerate(widths)).rstrip()
         for line in lines
     ]
-    notes = [CELL, *([MISSED] if marked else [])]
+    found = "".join(map(_mark, body))
+    notes = [CELL, *(note for sign, note in (("*", MISSED), ("+", GAINING)) if sign in found)]
     return "\n".join([text[0], "  ".join("-" * w for w in widths), *text[1:], "", *notes])
 
 
@@ -138,10 +149,14 @@ def _gamma(row: Mapping[str, Any], twist: Mapping[str, Any]) -> tuple[str, ...]:
     return ("", "Gamma alone", *line[2:-1], "")
 
 
-def _aligned(line: tuple[str, ...]) -> tuple[str, ...]:
-    """Leaves room for the mark, so that energies stay below each other."""
-    energy = line[3] if line[3].endswith(" *") else f"{line[3]}  "
-    return (*line[:3], energy, *line[4:])
+def _mark(line: tuple[str, ...]) -> str:
+    return line[3].partition(" ")[2]
+
+
+def _aligned(line: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """Leaves room for marks, so that energies stay below each other."""
+    energy, _, mark = line[3].partition(" ")
+    return (*line[:3], f"{energy} {mark:{width}}" if width else energy, *line[4:])
 
 
 def _pad(cell: str, width: int, column: int) -> str:

@@ -17,7 +17,7 @@ from engine.optimizer import make_optimizer
 from engine.optimizer.objective import clipped_weights
 from engine.stage import loop, runtime
 from engine.stage.checks import check_energy
-from engine.stage.convergence import trained
+from engine.stage.convergence import gained, trained
 from engine.stage.job import Job, load, read_start, restored, run_facts, write_training
 from engine.stage.joint import rows_of
 from engine.stage.programs import batch_of, make_measure
@@ -78,7 +78,7 @@ def vmc(
         columns,
         steps=len(columns["energy_ha"]) if member is not None else int(state.step),
         stopped=stopped,
-        facts=facts,
+        facts=facts | gained(columns.get("energy_ha", ())),
         checkpoint=checkpoint,
         trace=trace,
         state_dir=state_dir,

@@ -157,6 +157,33 @@ def test_one_row_for_each_twist(averaged):
     assert compiled == [[7.5, 20.0, 3.0], [7.5, 10.0, 3.0], [7.5, 20 / 3, 3.0]]
 
 
+def test_what_training_gained_at_its_end_is_said(tmp_path):
+    training = []
+    for k, gain_ha in enumerate((0.2, 0.0)):
+        vmc, about = tmp_path / f"v{k}.h5", {"gain_ha": gain_ha, "gain_error_ha": 0.03}
+        write_trace(vmc, {"seconds": np.ones(2)}, fingerprint="t", attributes=about)
+        training.append((trace(tmp_path / f"p{k}.h5", [], 0.0), vmc))
+    twist_average(
+        SECTIONS | {"twists": TWISTS[:2]},
+        results=[
+            evaluation(tmp_path / f"{t['index']}.h5", t["frac"], -2.0, 0.01) for t in TWISTS[:2]
+        ],
+        training=training,
+        energy=tmp_path / "e.csv",
+        twists=tmp_path / "t.csv",
+    )
+    gains = [row["training_gain_ha_per_cell"] for row in table.read(tmp_path / "t.csv")]
+    assert gains == pytest.approx([0.1, 0.0])  # two primitive cells
+    [row] = table.read(tmp_path / "e.csv")  # weights 1/4 and 1/2
+    assert row["training_gain_ha_per_cell"] == pytest.approx(0.1 / 3)
+    assert row["training_gain_error_ha_per_cell"] == pytest.approx(0.015 * math.sqrt(5) / 3)
+
+
+def test_no_gain_is_made_up_of_few_steps(averaged):
+    for file in ("energy.csv", "twists.csv"):
+        assert {row["training_gain_ha_per_cell"] for row in table.read(averaged / file)} == {None}
+
+
 def test_one_unfinished_twist_is_said(tmp_path):
     sections = SECTIONS | {"twists": TWISTS[:1], "literature": None}
     result = evaluation(tmp_path / "0.h5", [0.0, 0.0, 0.0], -1.0, 0.1, converged=False)
@@ -348,6 +375,25 @@ def test_a_missed_target_is_marked_and_explained(averaged, capsys):
     assert "short" in lines[4]
     assert lines[2].index("-1.1250(61)") == lines[4].index("-1.1250(61)")
     assert any(line.startswith("* ") and "target_error_ha_per_cell" in line for line in lines)
+
+
+def test_training_that_is_not_at_its_end_is_marked_and_explained(averaged, capsys):
+    [row] = table.read(averaged / "energy.csv")
+    gains = {"done": (1.4e-3, 0.3e-3), "noisy": (9e-3, 5e-3), "gaining": (3e-3, 0.5e-3)}
+    table.write(
+        averaged / "all.csv",
+        [
+            row
+            | {"method": name, "n_twists": 1, "target_reached": name != "gaining"}
+            | {"training_gain_ha_per_cell": gain, "training_gain_error_ha_per_cell": error}
+            for name, (gain, error) in gains.items()
+        ],
+    )
+    show.main([str(averaged / "all.csv")])
+    lines = lines_of(capsys)
+    assert [line.split()[1] for line in lines if " *+ " in line] == ["gaining"]
+    assert len({line.index("-1.1250(61)") for line in lines[2:5]}) == 1
+    assert [line[0] for line in lines[-2:]] == ["*", "+"]
 
 
 def test_a_campaign_shows_what_there_is_and_names_what_is_missing(averaged, capsys):

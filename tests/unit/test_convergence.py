@@ -50,6 +50,9 @@ def test_training_ends_when_gain_and_its_error_are_within_the_accuracy(
 def test_few_steps_tell_nothing():
     columns = {"energy_ha": np.full(convergence.FEWEST - 1, -1.0)}
     assert convergence.trained(columns, convergence.FEWEST - 1, 1, 1e-3) == ""
+    assert convergence.gained(columns["energy_ha"]) == {"gain_ha": None, "gain_error_ha": None}
+    about = convergence.gained(energies(-1e-6))
+    assert (about["gain_ha"], about["gain_error_ha"]) == convergence.gain(energies(-1e-6))
 
 
 def test_sampling_ends_at_its_error_and_says_how_long_it_takes():
