@@ -50,8 +50,10 @@ test-slurm: $(STAMP)
 
 bench: $(STAMP)
 	@mkdir -p results/benchmarks
-	$(BIN)/python benchmarks/iteration.py --systems h2 lih bh3 h4 h4-chain h10 h16 gas-14 \
-	  --walkers 64 256 --json results/benchmarks/iteration.json
+	$(BIN)/python benchmarks/iteration.py --systems h2 lih bh3 lih-cell h4-chain h10-chain h16-chain \
+	  h10 h16 diamond gas-14 gas-38 --walkers 64 --json results/benchmarks/iteration-64.json
+	$(BIN)/python benchmarks/iteration.py --systems h2 lih bh3 lih-cell h4-chain h10 \
+	  --walkers 256 1024 4096 --repeat 4 --json results/benchmarks/iteration.json
 	$(BIN)/python benchmarks/fock_scaling.py run --atoms 20 --core 2048 \
 	  --json results/benchmarks/fock.json
 	$(BIN)/python benchmarks/learned.py --json results/benchmarks/learned.json

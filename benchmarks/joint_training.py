@@ -1,11 +1,13 @@
 """Steps to a twist average: twists trained alone, from the first one's network, or together.
 
     snakemake --profile profiles/local mean_fields --config campaign=joint.yaml
-    python benchmarks/joint_training.py twists          # h4-chain: alone, handed, together
-    python benchmarks/joint_training.py supercell       # h8-chain: from nothing, from h4-chain
+    python benchmarks/joint_training.py twists h4-chain            # alone, handed on, together
+    python benchmarks/joint_training.py supercell h8-chain h4-chain   # from nothing, from h4-chain
+    python benchmarks/joint_training.py table
 
 All runs share programs, network, optimizer and walkers. Numbers are evaluations with frozen
-parameters, in results/benchmarks/joint.json; what is there already is not repeated.
+parameters, in results/benchmarks/joint.json; what is there already is not repeated. The table has
+averages over twists against the steps that all twists have cost together.
 """
 
 from __future__ import annotations
@@ -26,24 +28,20 @@ from engine import config, keys
 from engine.config import OptimizerConfig
 from engine.estimator.statistics import estimate, stream_count
 from engine.io.checkpoint import flatten, under, unflatten
+from engine.library import find, read_material
 from engine.optimizer import make_optimizer
 from engine.optimizer.objective import clipped_weights
 from engine.sampler.initial import initial_walkers
 from engine.stage.job import load
 from engine.stage.programs import make_measure, make_programs
 
+ROOT = Path(__file__).resolve().parents[1]
 WALKERS, EQUILIBRATION = 128, 40
 SAVE, WARM = 20, 3
 """Steps between saved states, and steps whose time is not counted."""
 METHOD = {
     "ansatz": {"name": "transferable", "layers": 3, "width": 32, "pair_width": 16},
-    "optimizer": {
-        "name": "spring",
-        "learning_rate": 0.02,
-        "decay_steps": 1000,
-        "momentum": 0.95,
-        "norm_constraint": 1e-2,
-    },
+    "optimizer": {"name": "spring"},
     "sampler": {"walkers": WALKERS, "moves": 8},
 }
 MARKS = {
@@ -52,27 +50,26 @@ MARKS = {
     "h8-chain": (-0.556325, -0.571099, -0.576953),
 }
 """Ha per atom at twists 0, 1/4, 1/2: Gerard et al., arXiv:2405.07599 (2024), plot data."""
-RUNS = ("together", "alone", "handed", "from-small", "from-nothing")
-TWISTS = (0.0, 0.25, 0.5)
-WEIGHTS = (0.25, 0.5, 0.25)
 
 
 class Material:
-    """The three twists of a chain, which share programs, and their walkers."""
+    """The twists of a material, which share programs, and their walkers."""
 
     def __init__(self, name: str, root: Path, seed: int):
         method = config.canonical(config.parse(config.MethodConfig, METHOD, where="method"))
         base = method | {"material": name, "method": "benchmark", "seed": seed}
         folder = root / name
+        facts = read_material(find(ROOT, "materials", name))
+        self.name, self.weights = name, [twist.weight for twist in facts.twists]
         self.jobs = [
             load(
                 "vmc",
                 json.loads(json.dumps(base))
-                | {"number": "complex", "twist": {"index": k, "frac": [x, 0.0, 0.0]}},
+                | {"number": "complex", "twist": {"index": t.index, "frac": list(t.frac)}},
                 system=folder / "system.h5",
-                mean_field=folder / f"mean_field/scf/twist-{k:03d}.h5",
+                mean_field=folder / f"mean_field/scf/twist-{t.index:03d}.h5",
             )
-            for k, x in enumerate(TWISTS)
+            for t in facts.twists
         ]
         self.programs = make_programs(self.jobs[0])
         self.measures = [make_measure(job, "vmc", self.programs)[1] for job in self.jobs]
@@ -134,7 +131,8 @@ def measured(material: Material, k: int, params, sampler, steps: int) -> dict[st
         "error": found.error / material.atoms,
         "tau": found.tau,
         "variance_ha2": float(np.mean(variance)),
-        "mark": MARKS[material.jobs[k].sections["material"]][k],
+        "mean_field": material.jobs[k].mean_field_ha / material.atoms,
+        "mark": MARKS.get(material.name, [None] * 9)[k],
     }
 
 
@@ -189,54 +187,87 @@ def stations(book, material, name, members, params, marks, evaluation) -> None:
             state = train(material, members, state, done, mark, save)
             done = mark
         for k in members if done == mark else ():
-            if not book.has(run=name, twist=k, steps=mark):
+            about = {"material": material.name, "run": name, "twist": k, "steps": mark}
+            if not book.has(**about):
                 seconds = float(np.median(state[3])) if state[3] else None
                 numbers = measured(material, k, state[0], state[1][k], evaluation)
-                book.add(run=name, twist=k, steps=mark, seconds_per_step=seconds, **numbers)
+                facts = {"weight": material.weights[k], "seconds_per_step": seconds}
+                book.add(**about, **facts, **numbers)
 
 
-def twists(
-    book: Notebook, material: Material, steps: int, evaluation: int, runs: list[str]
-) -> None:
-    """Three twists: together, alone, and handed on from the first."""
-    params = material.params
-    if "together" in runs:
-        stations(book, material, "together", [0, 1, 2], params, [steps // 2, steps], evaluation)
-    for k in range(3) if "alone" in runs else ():
-        marks = [steps // 6, steps // 3]
-        stations(book, material, f"alone-{k}", [k], params, marks, evaluation)
-    for k in (1, 2) if "handed" in runs else ():
-        first = book.params("alone-0", params)
-        stations(book, material, f"handed-{k}", [k], first, [steps // 6], evaluation)
+def twists(book: Notebook, material: Material, marks: list[int], evaluation: int) -> None:
+    """All twists: together, alone, and handed on from the first; `marks` are steps per twist."""
+    params, members = material.params, list(range(len(material.jobs)))
+    name, many = material.name, len(members)
+    together = [many * mark for mark in marks]
+    stations(book, material, f"{name}-together", members, params, together, evaluation)
+    for k in members:
+        stations(book, material, f"{name}-alone-{k}", [k], params, marks, evaluation)
+    first = book.params(f"{name}-alone-0", params)
+    for k in members[1:]:
+        stations(book, material, f"{name}-handed-{k}", [k], first, marks, evaluation)
 
 
 def supercell(
-    book: Notebook, material: Material, steps: int, evaluation: int, runs: list[str]
+    book: Notebook, material: Material, small: str, marks: list[int], evaluation: int
 ) -> None:
-    """The twists of a larger cell together, from nothing and from the smaller cell's network."""
-    small = book.params("together", material.params)
-    starts = {"from-small": small, "from-nothing": material.params}
-    for name, params in starts.items():
-        if name in runs:
-            marks = [0, steps // 2, steps]
-            stations(book, material, name, [0, 1, 2], params, marks, evaluation)
+    """All twists of a larger cell together, from nothing and from the smaller cell's network."""
+    name, members = material.name, list(range(len(material.jobs)))
+    marks = [0, *(len(members) * mark for mark in marks)]
+    before = book.params(small, material.params)
+    stations(book, material, f"{name}-together", members, material.params, marks, evaluation)
+    stations(book, material, f"{name}-from-small", members, before, marks, evaluation)
+
+
+def table(book: Notebook) -> None:
+    """Prints averages over twists, and what they have cost."""
+    print("material  run         steps of all twists  energy per atom (Ha)  mean field   mark")
+    rows = book.rows()
+    for material in dict.fromkeys(row["material"] for row in rows):
+        mine = [row for row in rows if row["material"] == material]
+        first = max((r["steps"] for r in mine if r["run"] == f"{material}-alone-0"), default=0)
+        for way in ("together", "from-small", "alone", "handed"):
+            these = [row for row in mine if row["run"].startswith(f"{material}-{way}")]
+            for steps in sorted({row["steps"] for row in these}):
+                found = {row["twist"]: row for row in these if row["steps"] == steps}
+                total = steps * (len(found) if way in ("alone", "handed") else 1)
+                if way == "handed":  # the first twist is the one trained alone
+                    alone = [r for r in mine if r["run"] == f"{material}-alone-0"]
+                    found |= {0: max(alone, key=lambda row: row["steps"])}
+                    total += first
+                if abs(sum(row["weight"] for row in found.values()) - 1) > 1e-9:
+                    continue
+                mean = {
+                    key: sum(row["weight"] * row[key] for row in found.values())
+                    for key in ("energy", "mean_field", "mark")
+                    if all(row[key] is not None for row in found.values())
+                }
+                error = sum((r["weight"] * r["error"]) ** 2 for r in found.values()) ** 0.5
+                print(
+                    f"{material:9} {way:11} {total:19}  {mean['energy']:.5f} +- {error:.5f}   "
+                    f"{mean['mean_field']:.5f}  {mean.get('mark', float('nan')):.5f}"
+                )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("twists", "supercell"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("twists", "supercell", "table"))
+    parser.add_argument("material", nargs="?", help="whose mean fields are in --root")
+    parser.add_argument("small", nargs="?", help="of `supercell`: the smaller cell")
     parser.add_argument("--root", type=Path, default=Path("results"))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, nargs="+", default=[50, 100, 200, 400])
     parser.add_argument("--evaluation", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", nargs="*", default=RUNS, choices=RUNS)
     options = parser.parse_args()
     book = Notebook(options.root / "benchmarks/joint.json")
-    name = {"twists": "h4-chain", "supercell": "h8-chain"}[options.what]
-    material = Material(name, options.root, options.seed)
-    {"twists": twists, "supercell": supercell}[options.what](
-        book, material, options.steps, options.evaluation, options.runs
-    )
+    if options.what != "table":
+        material = Material(options.material, options.root, options.seed)
+    if options.what == "twists":
+        twists(book, material, options.steps, options.evaluation)
+    if options.what == "supercell":
+        before = f"{options.small}-together"
+        supercell(book, material, before, options.steps, options.evaluation)
+    table(book)
 
 
 if __name__ == "__main__":

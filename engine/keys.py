@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 
 import jax
+import numpy as np
 from jax import Array
 
 
@@ -19,7 +20,12 @@ def root(seed: int, *path: str) -> Array:
 
 def stream(root_key: Array, name: str, step: int | Array = 0) -> Array:
     """Returns the key of step `step` of the stream `name` (e.g. "sampler")."""
-    return jax.random.fold_in(jax.random.fold_in(root_key, _crc(name)), step)
+    return _fold(root_key, np.uint32(_crc(name)), step)
+
+
+@jax.jit
+def _fold(key: Array, name: Array, step: int | Array) -> Array:
+    return jax.random.fold_in(jax.random.fold_in(key, name), step)
 
 
 def _crc(text: str) -> int:

@@ -103,19 +103,32 @@ class SamplerConfig:
     )
 
 
+SETTINGS = {
+    "kfac": {"learning_rate": 0.05, "norm_constraint": 3e-3},
+    "spring": {"learning_rate": 0.1, "norm_constraint": 1e-2},
+    "adam": {"learning_rate": 1e-3, "norm_constraint": 1.0},
+}
+"""Per optimizer, what one value of does not suit all: the same for all shipped materials."""
+
+
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
     """How parameters move."""
 
     name: str = key("optimizer", default="kfac", choices=("kfac", "spring", "adam"))
-    learning_rate: float = key("initial rate", default=0.05, above=0)
+    learning_rate: float | None = key(
+        "initial rate; when left out 0.05 of kfac, 0.1 of spring, 0.001 of adam",
+        default=None,
+        above=0,
+    )
     decay_steps: float = key(
         "rate = learning_rate / (1 + step / decay_steps)", default=1000.0, above=0
     )
     damping: float = key("damping of kfac and spring", default=1e-3, above=0)
-    norm_constraint: float = key(
-        "bound on the squared length of a step: Fisher norm in kfac, Euclidean in spring",
-        default=1e-3,
+    norm_constraint: float | None = key(
+        "bound on the squared length of a step: Fisher norm in kfac, Euclidean in spring; when "
+        "left out 0.003 of kfac, 0.01 of spring",
+        default=None,
         above=0,
     )
     curvature_decay: float = key(
@@ -128,6 +141,12 @@ class OptimizerConfig:
         default=5.0,
         above=0,
     )
+
+    def __post_init__(self) -> None:
+        """Fills in what was left out."""
+        for name, value in SETTINGS.get(self.name, {}).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
 
 
 @dataclasses.dataclass(frozen=True)

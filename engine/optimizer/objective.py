@@ -15,6 +15,7 @@ from jax import Array
 from engine.types import LogPsi, Params, Wavefunction
 
 
+@jax.jit
 def clipped_weights(real: Array, imag: Array, clip: float) -> tuple[Array, Array]:
     """Returns the centred weights (W,), (W,) of real and imaginary part.
 
