@@ -1,6 +1,6 @@
 """Steps to a twist average: twists trained alone, from the first one's network, or together.
 
-    snakemake --profile profiles/local mean_fields --config campaign=joint.yaml
+    snakemake --profile profiles/local mean_fields --config campaign=FILE
     python benchmarks/joint_training.py twists h4-chain            # alone, handed on, together
     python benchmarks/joint_training.py supercell h8-chain h4-chain   # from nothing, from h4-chain
     python benchmarks/joint_training.py table
@@ -259,6 +259,8 @@ def main() -> None:
     parser.add_argument("--evaluation", type=int, default=80)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    if options.what != "table" and not options.material:
+        parser.error(f"{options.what} of which material?")
     book = Notebook(options.root / "benchmarks/joint.json")
     if options.what != "table":
         material = Material(options.material, options.root, options.seed)

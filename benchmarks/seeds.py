@@ -47,6 +47,7 @@ def main() -> None:
                     "method": method,
                     "seed": seed,
                     "steps": chosen.steps,
+                    "pretrain": chosen.pretrain,
                     "set": " ".join(chosen.set),
                 }
                 if not any(about.items() <= row.items() for row in rows()):
@@ -101,6 +102,8 @@ def run(about: dict[str, Any], pretraining: int) -> dict[str, Any]:
     start = scratch / "pretrained.h5"
     trace = scratch / "pretrain.h5"
     pretrain(first, **files, checkpoint=start, trace=trace, state_dir=scratch / "pretrain")
+    if plan.source(material, method, 0):
+        raise SystemExit(f"{material}/{method} starts from another network (vmc.transfer_from)")
     second = plan.sections("vmc", material, method, 0)
     second["vmc"] |= {"steps": about["steps"], "min_steps": None}
     second["optimizer"] |= {

@@ -151,7 +151,7 @@ class Campaign:
         if method not in overrides:
             return plain
         where = f"{source}, key 'overrides', method '{method}'"
-        merged = merge(content, overrides[method], where)
+        merged = merge(_suited(content, overrides[method]), overrides[method], where)
         return config.parse(config.method_class(merged), merged, where=where)
 
     def check_size(self, material: str, n_basis: int) -> None:
@@ -177,6 +177,16 @@ class Campaign:
         """
         base = self.sections("mean_field", material, twist=twist) if twist is not None else None
         return config.canonical(sections.plain(models.sections(self, stage, name, material, base)))
+
+    def materials(self) -> list[str]:
+        """Returns the materials of the runs, and those from whose networks some of them start."""
+        sources = [
+            source[0]
+            for material, methods in self.runs.items()
+            for method in methods
+            if (source := self.source(material, method, 0))
+        ]
+        return list(dict.fromkeys([*self.runs, *sources]))
 
     def twists(self, material: str) -> tuple[Twist, ...]:
         """Returns the boundary phases of a material."""
@@ -264,6 +274,19 @@ class Campaign:
         if options.vmc.transfer_from is not None:
             return options.vmc.transfer_from, twist
         return (material, 0) if twist else None
+
+
+def _suited(content: Mapping[str, Any], override: Any) -> Mapping[str, Any]:
+    """Returns a method without the rate and bound of its optimizer if it is to be another one."""
+    before = content.get("optimizer")
+    after = override.get("optimizer") if isinstance(override, Mapping) else None
+    if content.get("space", "real") != "real" or not (before and isinstance(after, Mapping)):
+        return content
+    old = before.get("name", config.OptimizerConfig.name)
+    if after.get("name", old) == old:
+        return content
+    own = config.OPTIMIZER_SETTINGS[old]
+    return {**content, "optimizer": {k: v for k, v in before.items() if k not in own}}
 
 
 def load(path: str | Path = "campaign.yaml", root: str | Path = ".") -> Campaign:

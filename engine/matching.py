@@ -66,21 +66,35 @@ def _check_transfer(campaign, material: str, method: str) -> None:
         f"{campaign.path}, material '{material}', method '{method}', key 'vmc', key 'transfer_from'"
     )
     known = [name for name in names(campaign.root, "materials") if name != material]
+    if source == material:
+        raise ConfigError(
+            f"'{material}' starts from itself",
+            where=where,
+            expected="another geometry of the same particles",
+            remedy="name another material, or delete transfer_from",
+        )
     if source not in known:
         raise ConfigError(
-            f"unknown material '{source}'" if source != material else "a start from itself",
+            f"unknown material '{source}'",
             where=where,
             expected=nearest(source, known),
             remedy=f"correct the name, or write materials/{source}.yaml",
         )
-    check_run(campaign, source, method)
-    if _transfers(campaign, source, method):
+    if campaign.method(source, method).vmc.transfer_from is not None:
         raise ConfigError(
             f"'{source}' itself starts from another network",
             where=where,
             expected="a material that is trained from the beginning",
             remedy="name the material that the other one starts from",
         )
+    if group := campaign.group_of(source, method):
+        raise ConfigError(
+            f"'{source}' is trained in group '{group.name}'",
+            where=where,
+            expected="a material that is trained by itself",
+            remedy="name another material, or take this one into the group",
+        )
+    check_run(campaign, source, method)
     here, there = (_parameters(campaign, name, method) for name in (material, source))
     for what, value in here.items():
         if value != there[what]:
@@ -92,16 +106,12 @@ def _check_transfer(campaign, material: str, method: str) -> None:
             )
 
 
-def _transfers(campaign, material: str, method: str) -> bool:
-    """Tells whether a run starts from another material's network, or shares a group's."""
-    vmc = campaign.method(material, method).vmc
-    return vmc.transfer_from is not None or campaign.group_of(material, method) is not None
-
-
 def _parameters(campaign, material: str, method: str) -> dict[str, Any]:
     """Returns what parameters of a twist depend on, by name."""
     facts, options = campaign.material(material), campaign.method(material, method)
+    basis = facts.config.mean_field.basis if options.ansatz.name == "transferable" else ""
     return {
+        "basis of the mean field": basis,
         "kind of cell": "periodic" if facts.periodic else "open",
         "atoms of the primitive cell": " ".join(facts.symbols) or "none",
         "number of primitive cells": facts.n_cells,

@@ -25,6 +25,7 @@ from engine.config.material import (
     TwistConfig,
 )
 from engine.config.method import (
+    OPTIMIZER_SETTINGS,
     AnsatzConfig,
     HamiltonianConfig,
     MethodConfig,
@@ -38,6 +39,7 @@ from engine.config.method import (
 from engine.config.schema import bounds, key, one_of, parse, section
 
 __all__ = [
+    "OPTIMIZER_SETTINGS",
     "SCHEMA_VERSION",
     "STRUCTURES",
     "AnsatzConfig",

@@ -103,7 +103,7 @@ class SamplerConfig:
     )
 
 
-SETTINGS = {
+OPTIMIZER_SETTINGS = {
     "kfac": {"learning_rate": 0.05, "norm_constraint": 3e-3},
     "spring": {"learning_rate": 0.1, "norm_constraint": 1e-2},
     "adam": {"learning_rate": 1e-3, "norm_constraint": 1.0},
@@ -144,7 +144,7 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         """Fills in what was left out."""
-        for name, value in SETTINGS.get(self.name, {}).items():
+        for name, value in OPTIMIZER_SETTINGS.get(self.name, {}).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
 
@@ -199,7 +199,8 @@ class TrainingConfig:
                 f"min_steps {self.min_steps} is above steps {self.steps}",
                 where=f"{where}, key 'min_steps'",
                 expected=f"at most steps, {self.steps}",
-                remedy="lower min_steps or raise steps",
+                remedy="lower min_steps beside steps (the method may set it), or raise steps; "
+                "min_steps: null makes all steps",
             )
         if self.steps and self.min_steps and self.checkpoint_steps > self.steps:
             raise ConfigError(

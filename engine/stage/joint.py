@@ -250,10 +250,9 @@ def _check(group: Group, columns: Columns, options: TrainingConfig) -> None:
 def _trained(group: Group, columns: Columns, step: int, options: TrainingConfig) -> str:
     """Returns why training may end: no member gains more than the accuracy asked for.
 
-    The least number of steps is that of all members together.
+    The least number of steps counts for each of them.
     """
-    least = options.min_steps
-    if least is None or step < least:
+    if options.min_steps is None or step < options.min_steps * len(group.jobs):
         return ""
     words = []
     for k, job in enumerate(group.jobs):

@@ -151,6 +151,11 @@ def _line(
         return Line(**name, stage=stage, state="running", note="starting")
     before = stages.index(stage) - 1
     ready = started and (before < 0 or places[stages[before]][0].exists())
+    source = campaign.source(material, method, int(twist)) if stage == "pretrain" else None
+    if source:
+        other = f"{source[0]}/{method}/twist-{source[1]:03d}"
+        if not (root / f"results/{other}/vmc/checkpoint.h5").exists():
+            return Line(**name, stage=stage, state="waiting", note=f"for {other}")
     return Line(**name, stage=stage, state="queued" if ready else "waiting")
 
 

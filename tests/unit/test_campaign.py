@@ -60,11 +60,14 @@ def test_steps_that_contradict_each_other_are_refused(folder, section, message):
 MOVED = "{net: {vmc: {steps: 300, transfer_steps: 100, transfer_from: SOURCE}}}"
 
 
-def moved(folder, source="chain", change=("1.8", "2.0")):
+RUNS = "runs: {h2: [net], wide: [net]}\n"
+
+
+def moved(folder, source="chain", change=("1.8", "2.0"), campaign=RUNS):
     """Adds another chain whose network starts from that of `source`."""
     text = CHAIN.replace(*change)
     write(folder, "materials/wide.yaml", f"{text}\noverrides: {MOVED.replace('SOURCE', source)}\n")
-    write(folder, "campaign.yaml", "runs: {h2: [net], wide: [net]}\n")
+    write(folder, "campaign.yaml", campaign)
     return checked(folder)
 
 
@@ -72,6 +75,7 @@ def test_another_geometry_starts_from_a_network_trained_at_the_same_twist(folder
     campaign = moved(folder)
     assert [campaign.source("wide", "net", k) for k in (0, 2)] == [("chain", 0), ("chain", 2)]
     assert campaign.source("chain", "net", 2) is None
+    assert campaign.materials() == ["h2", "wide", "chain"]
     fits = [campaign.sections("pretrain", name, "net", 2) for name in ("chain", "wide")]
     assert fits[0]["pretrain"]["steps"] > 0 and "transfer_from" not in fits[0]
     assert fits[1]["pretrain"]["steps"] == 0 and fits[1]["transfer_from"] == "chain"
@@ -82,7 +86,7 @@ def test_another_geometry_starts_from_a_network_trained_at_the_same_twist(folder
     ("source", "change", "message"),
     [
         ("chian", ("1.8", "2.0"), "(?s)unknown material 'chian'.*did you mean 'chain'"),
-        ("wide", ("1.8", "2.0"), "a start from itself"),
+        ("wide", ("1.8", "2.0"), "'wide' starts from itself"),
         ("h2", ("1.8", "2.0"), "kind of cell of 'wide' is periodic"),
         ("chain", ("grid: [4, 1, 1]", "grid: [2, 1, 1]"), "list of twists of 'wide'"),
         ("chain", ("supercell: [2, 1, 1]", "supercell: [3, 1, 1]"), "number of primitive cells"),
@@ -91,6 +95,52 @@ def test_another_geometry_starts_from_a_network_trained_at_the_same_twist(folder
 def test_networks_of_other_particles_are_refused_as_a_start(folder, source, change, message):
     with pytest.raises(ConfigError, match=message):
         moved(folder, source, change)
+
+
+def test_a_group_is_no_start(folder):
+    write(folder, "methods/net.yaml", "ansatz: {name: transferable}\nvmc: {steps: 300}\n")
+    with pytest.raises(ConfigError, match="'chain' is trained in group 'both'"):
+        moved(
+            folder,
+            campaign="joint: {both: {method: net, materials: [chain]}}\n"
+            "runs: {chain: [net], wide: [net]}\n",
+        )
+
+
+def test_orbitals_of_another_basis_are_refused_as_a_start(folder):
+    write(folder, "methods/net.yaml", "ansatz: {name: transferable}\nvmc: {steps: 300}\n")
+    with pytest.raises(ConfigError, match="basis of the mean field of 'wide' is cc-pvtz"):
+        moved(folder, change=("twists:", "mean_field: {basis: cc-pvtz}\ntwists:"))
+
+
+def test_two_networks_do_not_wait_for_each_other(folder):
+    moved(folder)
+    text = (folder / "materials/wide.yaml").read_text()
+    text = text.replace("transfer_from: chain", "transfer_from: wide")
+    write(folder, "materials/chain.yaml", text)
+    write(folder, "campaign.yaml", "runs: {wide: [net]}\n")
+    with pytest.raises(ConfigError, match="'chain' itself starts from another network"):
+        checked(folder)
+
+
+OPTIMIZER = "optimizer: {learning_rate: 0.03, norm_constraint: 1.0e-2, damping: 1.0e-4}\n"
+
+
+@pytest.mark.parametrize(
+    ("override", "wanted"),
+    [
+        ("{damping: 1.0e-2}", ("kfac", 0.03, 1e-2, 1e-2)),
+        ("{name: kfac}", ("kfac", 0.03, 1e-2, 1e-4)),
+        ("{name: spring}", ("spring", 0.1, 1e-2, 1e-4)),
+        ("{name: adam, learning_rate: 0.01}", ("adam", 0.01, 1.0, 1e-4)),
+    ],
+)
+def test_another_optimizer_takes_over_no_rate(folder, override, wanted):
+    write(folder, "methods/net.yaml", OPTIMIZER)
+    write(folder, "materials/h2.yaml", f"{H2}overrides: {{net: {{optimizer: {override}}}}}\n")
+    found = checked(folder).method("h2", "net").optimizer
+    assert (found.name, found.learning_rate, found.norm_constraint, found.damping) == wanted
+    assert checked(folder).method("chain", "net").optimizer.learning_rate == 0.03
 
 
 def test_a_network_that_starts_from_another_one_is_no_start(folder):

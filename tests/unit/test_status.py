@@ -97,6 +97,18 @@ def test_what_can_start_is_queued_while_the_workflow_runs(folder, lines):
     assert (second["stage"], second["state"]) == ("mean_field", "queued")
 
 
+def test_a_twist_that_starts_from_a_trained_network_waits_for_it(folder, lines):
+    folder.make("methods/net.yaml", "vmc: {transfer_steps: 100}\n")
+    folder.make(".snakemake/locks/0.lock")
+    for name in ("system.h5", "mean_field/scf/twist-000.h5", "mean_field/scf/twist-001.h5"):
+        folder.make(f"results/chain/{name}")
+    _, first, second = lines()
+    assert (first["stage"], first["state"]) == ("pretrain", "queued")
+    assert (second["state"], second["note"]) == ("waiting", "for chain/net/twist-000")
+    folder.make("results/chain/net/twist-000/vmc/checkpoint.h5")
+    assert lines()[2]["state"] == "queued"
+
+
 def test_running_per_primitive_cell_with_time_left(folder, lines):
     folder.trained("chain")
     folder.tries(RUNNING)

@@ -23,7 +23,7 @@ def check_mean_fields():
     # A second; not for every job.
     from engine.mean_field.basis_sets import basis_size, check_options, check_orbitals
 
-    for facts in map(CAMPAIGN.material, CAMPAIGN.runs):
+    for facts in map(CAMPAIGN.material, CAMPAIGN.materials()):
         check_options(
             facts.config.mean_field,
             facts.symbols,
@@ -37,7 +37,8 @@ def check_mean_fields():
             facts.most_of_one_spin,
             f"{facts.path}, key 'mean_field'",
         )
-        if any(CAMPAIGN.space(facts.name, m) == "fock" for m in CAMPAIGN.runs[facts.name]):
+        methods = CAMPAIGN.runs.get(facts.name, ())
+        if any(CAMPAIGN.space(facts.name, method) == "fock" for method in methods):
             size = basis_size(facts.config.mean_field.basis, facts.symbols)
             CAMPAIGN.check_size(facts.name, size)
 
