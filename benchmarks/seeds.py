@@ -39,6 +39,8 @@ def main() -> None:
     options.add_argument("--pretrain", type=int, default=200)
     options.add_argument("--set", nargs="*", default=[], metavar="OPTIMIZER_KEY=VALUE")
     chosen = options.parse_args()
+    if any(item.startswith("name=") for item in chosen.set):
+        options.error("--set name=: rates belong to an optimizer; choose it in the method")
     for material in chosen.materials:
         for method in chosen.methods:
             for seed in range(1, chosen.seeds + 1):

@@ -156,14 +156,16 @@ def names(root: Path, folder: str) -> list[str]:
     return list(found)
 
 
-def find(root: Path, folder: str, name: str) -> Path:
+def find(root: Path, folder: str, name: str, where: str = "") -> Path:
+    """Returns the file of a material or method; `where` says who asks for it."""
     for path in (root / folder / f"{name}{suffix}" for suffix in (".yaml", ".yml")):
         if path.exists():
             return path
     raise ConfigError(
         f"unknown {folder.rstrip('s')} '{name}'",
-        where=str(root / folder),
+        where=where or str(root / folder),
         expected=nearest(name, names(root, folder)),
+        remedy=f"correct the name, or write {folder}/{name}.yaml",
     )
 
 

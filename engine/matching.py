@@ -8,8 +8,8 @@ from typing import Any
 from engine import models
 from engine.config.electron_gas import check_sites
 from engine.config.learned import LOCALISED
-from engine.errors import ConfigError, nearest
-from engine.library import names
+from engine.errors import ConfigError
+from engine.library import find
 from engine.system.block2 import check_block2
 from engine.system.orbital_space import check_kind
 from engine.system.orbital_space import check_size as check_space
@@ -65,7 +65,6 @@ def _check_transfer(campaign, material: str, method: str) -> None:
     where = (
         f"{campaign.path}, material '{material}', method '{method}', key 'vmc', key 'transfer_from'"
     )
-    known = [name for name in names(campaign.root, "materials") if name != material]
     if source == material:
         raise ConfigError(
             f"'{material}' starts from itself",
@@ -73,13 +72,7 @@ def _check_transfer(campaign, material: str, method: str) -> None:
             expected="another geometry of the same particles",
             remedy="name another material, or delete transfer_from",
         )
-    if source not in known:
-        raise ConfigError(
-            f"unknown material '{source}'",
-            where=where,
-            expected=nearest(source, known),
-            remedy=f"correct the name, or write materials/{source}.yaml",
-        )
+    find(campaign.root, "materials", source, where)
     if campaign.method(source, method).vmc.transfer_from is not None:
         raise ConfigError(
             f"'{source}' itself starts from another network",

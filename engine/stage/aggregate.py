@@ -19,9 +19,8 @@ import numpy as np
 from engine.config import fingerprint
 from engine.errors import DataError
 from engine.io import hdf5, table
-from engine.io.observables import unpack
-from engine.stage.finite_size import kinetic_correction, potential_correction, small_wave_limit
-from engine.stage.observables import combine
+from engine.stage.averages import spread, weighted_error, weighted_mean
+from engine.stage.finite_size import corrections
 
 logger = logging.getLogger(__name__)
 
@@ -236,28 +235,6 @@ def average(
     }
 
 
-def corrections(
-    records: Sequence[hdf5.Record], rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]
-) -> dict[str, float]:
-    """Returns the finite-size columns that the evaluations allow."""
-    weights, cells = [row["weight"] for row in rows], sections["n_cells"]
-    found, facts = {}, records[0].attributes
-    if facts.get("mean_field_zone_ha") is not None:
-        used = weighted_mean([record.attributes["mean_field_ha"] for record in records], weights)
-        found["twist_correction"] = (facts["mean_field_zone_ha"] - used) / cells
-    measured = combine([unpack(record.data) for record in records], weights)
-    if "structure_factor" in measured:
-        factor = measured["structure_factor"]
-        s = small_wave_limit(factor.axes["wavevector"][0], factor.value, factor.error)
-        electrons = sections["n_electrons"] * cells
-        terms = {"potential": potential_correction(s, electrons, facts["volume_bohr3"])}
-        terms |= {"kinetic": kinetic_correction(s)} if not sections["n_atoms"] else {}
-        for name, term in terms.items():
-            found[f"{name}_correction"] = term.value / cells
-            found[f"{name}_correction_error"] = term.error / cells
-    return {f"{name}_ha_per_cell": value for name, value in found.items()}
-
-
 def _zone_average(
     points: Sequence[Mapping[str, Any]], fields: Sequence[hdf5.Record], paths: Sequence[Path]
 ) -> float:
@@ -266,23 +243,6 @@ def _zone_average(
         _check_twist(record.data["twist"], point, path)
     energies = [float(record.data["total"]) for record in fields]
     return weighted_mean(energies, [point["weight"] for point in points])
-
-
-def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float:
-    """Returns sum w x / sum w."""
-    return math.fsum(w * x for w, x in zip(weights, values, strict=True)) / math.fsum(weights)
-
-
-def weighted_error(errors: Sequence[float], weights: Sequence[float]) -> float:
-    """Returns the standard error of a weighted mean of independent values."""
-    squares = ((w * s) ** 2 for w, s in zip(weights, errors, strict=True))
-    return math.sqrt(math.fsum(squares)) / math.fsum(weights)
-
-
-def spread(values: Sequence[float], weights: Sequence[float]) -> float:
-    """Returns the weighted standard deviation of the values about their weighted mean."""
-    mean = weighted_mean(values, weights)
-    return math.sqrt(weighted_mean([(x - mean) ** 2 for x in values], weights))
 
 
 def collect(tables: Sequence[Path], target: Path, columns: Sequence[str]) -> None:

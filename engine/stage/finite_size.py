@@ -14,9 +14,15 @@ Source: S. Chiesa, D. M. Ceperley, R. M. Martin and M. Holzmann, Phys. Rev. Lett
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from engine.io import hdf5
+from engine.io.observables import unpack
+from engine.stage.averages import weighted_mean
+from engine.stage.observables import combine
 
 SHELLS = 3
 """Shortest shells of reciprocal vectors that s is extrapolated from."""
@@ -61,3 +67,31 @@ def potential_correction(s: Limit, n_electrons: float, volume: float) -> Limit:
 def kinetic_correction(s: Limit) -> Limit:
     """Returns 1 / (8 s) and its error."""
     return Limit(1 / (8 * s.value), s.error / (8 * s.value**2))
+
+
+def corrections(
+    records: Sequence[hdf5.Record], rows: Sequence[Mapping[str, Any]], sections: Mapping[str, Any]
+) -> dict[str, float]:
+    """Returns the finite-size columns that the evaluations allow, hartree per primitive cell.
+
+    Args:
+        records: One evaluation per twist.
+        rows: The twists' rows, of which the weights are read.
+        sections: n_atoms and n_electrons of the primitive cell, n_cells.
+    """
+    weights, cells = [row["weight"] for row in rows], sections["n_cells"]
+    found, facts = {}, records[0].attributes
+    if facts.get("mean_field_zone_ha") is not None:
+        used = weighted_mean([record.attributes["mean_field_ha"] for record in records], weights)
+        found["twist_correction"] = (facts["mean_field_zone_ha"] - used) / cells
+    measured = combine([unpack(record.data) for record in records], weights)
+    if "structure_factor" in measured:
+        factor = measured["structure_factor"]
+        s = small_wave_limit(factor.axes["wavevector"][0], factor.value, factor.error)
+        electrons = sections["n_electrons"] * cells
+        terms = {"potential": potential_correction(s, electrons, facts["volume_bohr3"])}
+        terms |= {"kinetic": kinetic_correction(s)} if not sections["n_atoms"] else {}
+        for name, term in terms.items():
+            found[f"{name}_correction"] = term.value / cells
+            found[f"{name}_correction_error"] = term.error / cells
+    return {f"{name}_ha_per_cell": value for name, value in found.items()}

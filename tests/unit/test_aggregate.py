@@ -1,4 +1,4 @@
-"""Twist averages, tables and how they are printed."""
+"""Twist averages and their tables."""
 
 import csv
 import math
@@ -9,101 +9,20 @@ import pytest
 from engine.errors import DataError
 from engine.io import hdf5, table
 from engine.io.trace import write_trace
-from engine.stage import show
 from engine.stage.aggregate import (
     ENERGY_COLUMNS,
     TWIST_COLUMNS,
     _literature,
     collect,
-    spread,
     twist_average,
-    weighted_error,
-    weighted_mean,
 )
-
-TWISTS = [
-    {"index": 0, "frac": [0.0, 0.0, 0.0], "weight": 0.25},
-    {"index": 1, "frac": [0.25, 0.0, 0.0], "weight": 0.5},
-    {"index": 2, "frac": [0.5, 0.0, 0.0], "weight": 0.25},
-]
-SECTIONS = {
-    "material": "chain",
-    "method": "net",
-    "seed": 5,
-    "n_atoms": 2,
-    "n_electrons": 2.0,
-    "n_cells": 2,
-    "twists": TWISTS,
-    "literature": {
-        "value": -0.5,
-        "unit": "ha_per_atom",
-        "source": "a paper",
-        "what": "",
-        "uncertainty": 0.001,
-    },
-}
-ENERGIES = [-2.0, -2.4, -2.2]  # per simulation cell of two primitive cells
-ERRORS = [0.02, 0.01, 0.04]
-
-
-def evaluation(path, twist, energy, error, **changes):
-    facts = {
-        "energy_ha": energy,
-        "error_ha": error,
-        "error_blocking_ha": error,
-        "kinetic_ha": 1.0,
-        "potential_ha": energy - 1.0,
-        "mean_field_ha": energy + 0.1,
-        "imag_ha": 0.0,
-        "variance_ha2": 0.3,
-        "tau_steps": 2.0 + abs(energy),
-        "samples": 1000,
-        "steps": 10,
-        "walkers": 100,
-        "acceptance": 0.5,
-        "seconds": 36.0,
-        "compile_seconds": 3.0,
-        "device": "cpu",
-        "converged": True,
-        "twist": twist,
-        "engine_version": "0.1.0",
-        "commit": "abc",
-    } | changes
-    hdf5.write(path, "energy", {"energy_ha": energy}, fingerprint=f"f{energy}", attributes=facts)
-    return path
-
-
-def trace(path, seconds, compile_seconds):
-    write_trace(
-        path,
-        {"energy_ha": np.zeros(len(seconds)), "seconds": np.array(seconds)} if seconds else {},
-        fingerprint="t",
-        attributes={"compile_seconds": compile_seconds},
-    )
-    return path
+from engine.stage.averages import spread, weighted_error, weighted_mean
+from tests.unit.evaluations import ENERGIES, ERRORS, SECTIONS, TWISTS, average_in, evaluation, trace
 
 
 @pytest.fixture
 def averaged(tmp_path):
-    results = [
-        evaluation(tmp_path / f"{t['index']}.h5", t["frac"], e, s)
-        for t, e, s in zip(TWISTS, ENERGIES, ERRORS, strict=True)
-    ]
-    training = [
-        (
-            trace(tmp_path / f"p{k}.h5", [], 7.5),
-            trace(tmp_path / f"v{k}.h5", [180.0, 144.0], 20.0 / (1 + k)),
-        )
-        for k in range(3)
-    ]
-    twist_average(
-        SECTIONS,
-        results=results,
-        training=training,
-        energy=tmp_path / "energy.csv",
-        twists=tmp_path / "twists.csv",
-    )
-    return tmp_path
+    return average_in(tmp_path)
 
 
 def test_the_row_is_the_weighted_mean_per_primitive_cell(averaged):
@@ -302,120 +221,6 @@ def test_a_torn_table_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1\n")
     with pytest.raises(DataError, match="line 2 has 1 fields"):
         table.read(tmp_path / "t.csv")
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "text"),
-    [
-        (-1.174474, 0.00012, "-1.17447(12)"),
-        (-1.174474, 0.000996, "-1.1745(10)"),
-        (-76.03, 0.5, "-76.03(50)"),
-        (1.0, 0.0, "1.000000"),
-        (-2.903724, 0.000099, "-2.903724(99)"),
-        (12.3, 2.0, "12.3(20)"),
-        (123.4, 43.0, "123(43)"),
-    ],
-)
-def test_numbers_with_errors(value, error, text):
-    assert show.compact(value, error) == text
-
-
-def lines_of(capsys):
-    return capsys.readouterr().out.splitlines()
-
-
-def test_the_printed_table(averaged, capsys):
-    show.main([str(averaged / "energy.csv"), "--report", str(averaged / "twists.csv")])
-    lines = lines_of(capsys)
-    assert "energy (Ha/cell)" in lines[0] and "difference (mHa/cell)" in lines[0]
-    # combined error: 6.1 mHa of the run and 2 mHa of the literature
-    assert lines[2].split() == [
-        *("chain", "net", "3", "-1.1250(61)", "-1.000000"),
-        *("-125.00", "+-", "6.12", "-19.4"),
-    ]
-    assert any("primitive cell" in line for line in lines)
-    assert not any("target" in line for line in lines)
-    assert lines[-1].startswith("report: ")
-
-
-def test_gamma_stands_below_an_average(averaged, capsys):
-    show.main([str(averaged / "energy.csv")])
-    gamma = lines_of(capsys)[3]
-    # -2.0 per simulation cell of two primitive ones, and its own error
-    assert gamma.split() == [
-        "Gamma",
-        "alone",
-        "1",
-        "-1.000(10)",
-        "-1.000000",
-        "+0.00",
-        "+-",
-        "10.00",
-    ]
-
-
-def test_no_gamma_without_twist_average_or_without_gamma(averaged, capsys):
-    rows = table.read(averaged / "twists.csv")
-    table.write(averaged / "twists.csv", [row | {"frac_1": 0.125} for row in rows])
-    show.main([str(averaged / "energy.csv")])
-    assert not any("alone" in line for line in lines_of(capsys))
-    table.write(averaged / "twists.csv", rows)
-    [row] = table.read(averaged / "energy.csv")
-    table.write(averaged / "energy.csv", [row | {"n_twists": 1}])
-    show.main([str(averaged / "energy.csv")])
-    assert not any("alone" in line for line in lines_of(capsys))
-
-
-def test_a_missed_target_is_marked_and_explained(averaged, capsys):
-    [row] = table.read(averaged / "energy.csv")
-    table.write(averaged / "both.csv", [row, row | {"method": "short", "target_reached": False}])
-    show.main([str(averaged / "both.csv")])
-    lines = lines_of(capsys)
-    assert [line for line in lines if "-1.1250(61) *" in line] == [lines[4]]
-    assert "short" in lines[4]
-    assert lines[2].index("-1.1250(61)") == lines[4].index("-1.1250(61)")
-    assert any(line.startswith("* ") and "target_error_ha_per_cell" in line for line in lines)
-
-
-def test_training_that_is_not_at_its_end_is_marked_and_explained(averaged, capsys):
-    [row] = table.read(averaged / "energy.csv")
-    gains = {"done": (1.4e-3, 0.3e-3), "noisy": (9e-3, 5e-3), "gaining": (3e-3, 0.5e-3)}
-    table.write(
-        averaged / "all.csv",
-        [
-            row
-            | {"method": name, "n_twists": 1, "target_reached": name != "gaining"}
-            | {"training_gain_ha_per_cell": gain, "training_gain_error_ha_per_cell": error}
-            for name, (gain, error) in gains.items()
-        ],
-    )
-    show.main([str(averaged / "all.csv")])
-    lines = lines_of(capsys)
-    assert [line.split()[1] for line in lines if " *+ " in line] == ["gaining"]
-    assert len({line.index("-1.1250(61)") for line in lines[2:5]}) == 1
-    assert [line[0] for line in lines[-2:]] == ["*", "+"]
-
-
-def test_a_campaign_shows_what_there_is_and_names_what_is_missing(averaged, capsys):
-    folder = averaged / "project"
-    (folder / "results/chain/net").mkdir(parents=True)
-    for name in ("energy.csv", "twists.csv"):
-        (averaged / name).rename(folder / "results/chain/net" / name)
-    for path, text in {
-        "materials/chain.yaml": "structure: {kind: molecule, name: H2}",
-        "methods/net.yaml": "precision: float64",
-        "methods/other.yaml": "precision: float32",
-        "mine.yaml": "runs: {chain: [net, other]}",
-    }.items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(text)
-    show.main(["--campaign", "mine.yaml", "--root", str(folder)])
-    lines = lines_of(capsys)
-    assert lines[2].startswith("chain") and "Gamma alone" in lines[3]
-    assert lines[-1] == "missing: chain/other"
-    (folder / "results/chain/net/energy.csv").unlink()
-    show.main(["--campaign", "mine.yaml", "--root", str(folder)])
-    assert lines_of(capsys)[-1] == "missing: chain/net, chain/other"
 
 
 @pytest.mark.parametrize("unit, factor", [("ha_per_electron", 3), ("ha_per_atom", 2)])

@@ -8,8 +8,8 @@ import pytest
 from engine.errors import DataError
 from engine.io.observables import Observable
 from engine.mean_field import plane_waves
-from engine.stage.aggregate import corrections
 from engine.stage.finite_size import (
+    corrections,
     kinetic_correction,
     potential_correction,
     small_wave_limit,

@@ -112,6 +112,7 @@ def test_the_common_training_ends_when_no_member_gains(group):
     made = Group("joint test", "", tuple(jobs), (0,))
     assert _trained(made, columns, 300, options).startswith("all members converged")
     assert _trained(made, columns, 300, dataclasses.replace(options, min_steps=None)) == ""
+    assert _trained(made, columns, 300, dataclasses.replace(options, min_steps=101)) == ""
     short = {name: x[: 2 * len(jobs)] for name, x in columns.items()}
     assert _trained(made, short, 2 * len(jobs), dataclasses.replace(options, min_steps=1)) == ""
 
