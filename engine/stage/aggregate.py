@@ -34,7 +34,7 @@ CORRECTION_COLUMNS = (
 """What is to be added to the energy of a finite cell; never part of `energy_ha_per_cell`."""
 
 GAIN_COLUMNS = ("training_gain_ha_per_cell", "training_gain_error_ha_per_cell")
-"""What the second half of the training gained: about as much as is still to be gained."""
+"""What the second half of the training gained; where E falls as 1/step, as much is left."""
 
 ENERGY_COLUMNS = (
     "material",

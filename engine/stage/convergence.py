@@ -22,7 +22,7 @@ def gain(energies: np.ndarray) -> tuple[float, float]:
     """Returns how much the energy fell over the second half of (T,) steps, and the error of it.
 
     Twice the difference between the means of the third and of the last quarter: the slope of a
-    straight line times half of the steps.
+    straight line times half of the steps. Where E falls as 1/step, as much is left to gain.
     """
     half = energies[len(energies) // 2 :]
     middle = np.median(half)
