@@ -172,7 +172,7 @@ def find(root: Path, folder: str, name: str, where: str = "") -> Path:
 def read_material(path: Path) -> Material:
     content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
     primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
-    content.check_mean_field(str(path), nuclei=bool(primitive.symbols))
+    content.check_mean_field(str(path), symbols=primitive.symbols)
     if content.literature and content.literature.unit == "ha_per_atom" and not primitive.symbols:
         raise ConfigError(
             "a literature value per atom of a material without atoms",

@@ -93,6 +93,8 @@ class Reference:
         waves: (G, 3) integers in units of the reciprocal vectors.
         atomic: The same orbitals in atomic functions, where the mean field has any.
         centres: (A, 3) where the Gaussians sit, bohr; None for the nuclei.
+        exchanged: Whether up and down differ in a mean field with as many of each: exchanging
+            their orbitals gives another determinant of the same energy.
     """
 
     coefficients: tuple[Array, ...]
@@ -105,6 +107,7 @@ class Reference:
     )
     atomic: AtomicOrbitals | None = None
     centres: Array | None = None
+    exchanged: bool = dataclasses.field(default=False, metadata={"static": True})
 
 
 class Alone(NamedTuple):

@@ -188,6 +188,11 @@ class MeanFieldConfig:
         "level shift of the virtual orbitals", default=0.0, unit="hartree", at_least=0
     )
     newton: bool = key("second-order SCF", default=False)
+    magnetic_moments: list[float] | None = key(
+        "moments to start uhf from, one per atom of the primitive cell, up minus down electrons; "
+        "an antiferromagnet, a half-filled level or a stretched bond is found from opposite ones",
+        default=None,
+    )
     open_shell: str = key(
         "what plane-waves does where the last shell is not full: refuse it, or fill it in a fixed "
         "order",
@@ -202,6 +207,13 @@ class MeanFieldConfig:
                 f"a mesh of {self.mesh} points",
                 where=f"{where}, key 'mesh'",
                 expected="three positive integers",
+            )
+        if self.magnetic_moments is not None and self.method != "uhf":
+            raise ConfigError(
+                f"magnetic moments with method {self.method}",
+                where=f"{where}, key 'magnetic_moments'",
+                expected="method uhf, whose spins may differ",
+                remedy="set method: uhf, or delete the moments",
             )
         if self.integrals == "fft" and self.auxiliary_basis is not None:
             raise ConfigError(
@@ -291,11 +303,22 @@ class MaterialConfig:
                     remedy="see the names in PySCF's folder pbc/gto/pseudo",
                 )
 
-    def check_mean_field(self, where: str, *, nuclei: bool) -> None:
+    def check_mean_field(self, where: str, *, symbols: tuple[str, ...]) -> None:
         """Raises ConfigError where the mean field cannot have the spin or the nuclei.
 
         Not part of `parse`: the structure stage does not know the mean field.
+
+        Args:
+            where: The file, for error messages.
+            symbols: Atoms of the primitive cell.
         """
+        nuclei, moments = bool(symbols), self.mean_field.magnetic_moments
+        if moments is not None and len(moments) != len(symbols):
+            raise ConfigError(
+                f"{len(moments)} magnetic moments",
+                where=f"{where}, key 'mean_field', key 'magnetic_moments'",
+                expected=f"{len(symbols)}, one per atom of the primitive cell: {' '.join(symbols)}",
+            )
         self._check_fit(where)
         at, method = f"{where}, key 'mean_field', key 'method'", self.mean_field.method
         gaussian = ("rhf", "uhf", "rohf", "rks")

@@ -36,6 +36,12 @@ class AnsatzConfig:
     pair_width: int = key("features per pair (ferminet, transferable)", default=16, at_least=1)
     heads: int = key("attention heads (psiformer)", default=4, at_least=1)
     jastrow: bool = key("pair factor with the exact cusp", default=True)
+    exchange: float = key(
+        "where the mean field breaks the symmetry of spins, the weight that determinants with up "
+        "and down exchanged start with (transferable): 1 for singlets, -1 for triplets, 0 leaves "
+        "it to the energy",
+        default=1.0,
+    )
     number: str = key(
         "real or complex orbitals; auto takes real where all twists are zero",
         default="auto",

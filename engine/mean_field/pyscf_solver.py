@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -292,7 +292,32 @@ def converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None = No
         except NotConvergedError as error:
             log.warning("not from this start (%s); ordinary guess instead", error)
             field.mo_coeff = field.mo_occ = None
-    return _converge(field, options, None)
+    moments = options.magnetic_moments
+    return _converge(field, options, None if moments is None else polarised(field, moments))
+
+
+def polarised(field: Any, moments: Sequence[float]) -> np.ndarray:
+    """Returns the densities (2, ...) of superposed atoms with magnetic moments, to start UHF from.
+
+    Raises:
+        ConfigError: A moment larger than the number of electrons of its atom.
+    """
+    molecule = getattr(field, "cell", field.mol)
+    density = np.array(field.get_init_guess(key="minao")).sum(axis=0) / 2
+    up, down = density.copy(), density.copy()
+    for atom, moment in enumerate(moments):
+        electrons = molecule.atom_charge(atom)
+        if abs(moment) > electrons:
+            raise ConfigError(
+                f"moment {moment:g} of atom {atom + 1}, {molecule.atom_pure_symbol(atom)}",
+                where="mean_field, key 'magnetic_moments'",
+                expected=f"at most its {electrons} electrons",
+            )
+        start, end = molecule.aoslice_by_atom()[atom, 2:]
+        own = (..., slice(start, end), slice(start, end))
+        up[own] *= 1 + moment / electrons
+        down[own] *= 1 - moment / electrons
+    return np.stack([up, down])
 
 
 def _converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None) -> Any:

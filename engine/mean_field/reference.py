@@ -23,6 +23,9 @@ from engine.mean_field.unfold import (
 from engine.system.system import System
 from engine.types import AtomicOrbitals, Basis, Reference
 
+BROKEN = 1e-3
+"""Density matrices of up and down that differ by more, relative to the largest element, differ."""
+
 CHANNELS = {"up": 0, "down": 1, "positron_up": 2, "positron_down": 3}
 
 
@@ -104,7 +107,17 @@ def _assemble(
             tuple(jnp.asarray(c, number) for c in coefficients),
             _basis(everything, len(mean_field.positions), cells, dtype),
         ),
+        exchanged=_is_broken(system, coefficients),
     )
+
+
+def _is_broken(system: System, coefficients: list[np.ndarray]) -> bool:
+    """Tells whether as many electrons of either spin have densities that differ."""
+    pair = [coefficients[i] for i, j in enumerate(system.spin_flip) if i != j]
+    if not pair or len(pair[0]) != len(pair[1]):
+        return False
+    up, down = (c.T @ c.conj() for c in pair)
+    return bool(np.abs(up - down).max() > BROKEN * np.abs(up).max())
 
 
 def evaluate_orbitals(reference: Reference, walker: Array, system: System) -> tuple[Array, ...]:

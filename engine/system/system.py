@@ -70,6 +70,14 @@ class System:
         return np.repeat(np.arange(len(self.species)), self.counts)
 
     @property
+    def spin_flip(self) -> tuple[int, ...]:
+        """(S,) the electrons of opposite spin, by index; a species without such is its own."""
+        names = [s.name for s in self.species]
+        other = {"up": "down", "down": "up"}
+        wanted = [other.get(name, name) for name in names]
+        return tuple(names.index(w) if w in names else own for own, w in enumerate(wanted))
+
+    @property
     def particle_charges(self) -> np.ndarray:
         """(n,) charge of each particle of a walker."""
         return np.repeat([s.charge for s in self.species], self.counts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -15,18 +17,37 @@ PAIRS = ((0, 1, 2, 3), (2, 0, 1, 3), (0, 3, 1, 2), (1, 2, 0, 3), (3, 1, 0, 2), (
 """Columns of two rows and of the two others: even permutations of four."""
 
 
-def log_sum_determinants(matrices: Array) -> LogPsi:
+class Expansion(NamedTuple):
+    """sum_k weights[k] det(diag(exp(log_scale)) matrices[k]).
+
+    Attributes:
+        matrices: (D, n, n), rows particles, columns orbitals.
+        log_scale: (n,) logarithms of factors of the rows.
+        weights: (D,) real; all one when left out.
+    """
+
+    matrices: Array
+    log_scale: Array
+    weights: Array | None = None
+
+
+def log_sum_determinants(matrices: Array, weights: Array | None = None) -> LogPsi:
     """Returns the logarithm and the phase of the sum of D determinants.
 
     Args:
         matrices: (D, n, n), real or complex.
+        weights: (D,) real; all one when left out.
     """
     if matrices.shape[-1] > EXPLICIT:
-        return _factorised(matrices)
+        return _factorised(matrices, weights)
     size = _magnitude(matrices).max(axis=(0, 2))
     size = jax.lax.stop_gradient(jnp.where(size > 0, size, jnp.ones_like(size)))
-    total = determinant(matrices / size[:, None]).sum()
+    total = _sum(determinant(matrices / size[:, None]), weights)
     return shift(log_phase(total), jnp.log(size).sum())
+
+
+def _sum(values: Array, weights: Array | None) -> Array:
+    return jnp.sum(values if weights is None else weights * values)
 
 
 def determinant(m: Array) -> Array:
@@ -66,10 +87,10 @@ def multiply(a: LogPsi, b: LogPsi) -> LogPsi:
     return LogPsi(a.log + b.log, arg - 2 * jnp.pi * jnp.round(arg / (2 * jnp.pi)))
 
 
-def _factorised(matrices: Array) -> LogPsi:
+def _factorised(matrices: Array, weights: Array | None) -> LogPsi:
     sign, log = jnp.linalg.slogdet(matrices)
     largest = jax.lax.stop_gradient(log.max())
-    return shift(log_phase(jnp.sum(sign * jnp.exp(log - largest))), largest)
+    return shift(log_phase(_sum(sign * jnp.exp(log - largest), weights)), largest)
 
 
 def _magnitude(m: Array) -> Array:

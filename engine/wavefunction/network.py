@@ -30,7 +30,7 @@ class Network(nn.Module):
             features, if it has any. One with a method `single` also reads features of single
             particles, and the mean field. One with a method `alone` can do without the walker where
             it is given what that makes of every particle.
-        head: Maps (features, walker, system, reference) to (D, n, n) matrices and (n,) logarithms.
+        head: Maps (features, walker, system, reference) to an `Expansion`.
         pair_factor: Maps (walker, system) to the logarithm J, or None.
         dtype: Of the parameters.
     """
@@ -106,9 +106,9 @@ class Network(nn.Module):
         """Returns log psi of one walker whose features and pair factor have these values."""
         h = self._seen(walker, near, own, system)
         factors = () if own.factors is None else (own.factors,)
-        matrices, log_scale = self.head(h, walker, system, reference, *factors)
-        psi = log_sum_determinants(matrices)
-        log = psi.log + log_scale.sum()
+        found = self.head(h, walker, system, reference, *factors)
+        psi = log_sum_determinants(found.matrices, found.weights)
+        log = psi.log + found.log_scale.sum()
         if log_factor is None and self.pair_factor:
             log_factor = self.pair_factor(walker, system)
         if log_factor is not None:
@@ -123,8 +123,8 @@ class Network(nn.Module):
         """Returns the (D, n, n) matrices of one walker, rows particles, columns orbitals."""
         own = self.singles(walker, system, reference)
         h = self._seen(walker, self.means(walker, system), own, system)
-        matrices, log_scale = self.head(h, walker, system, reference)
-        return matrices * jnp.exp(log_scale)[:, None]
+        found = self.head(h, walker, system, reference)
+        return found.matrices * jnp.exp(found.log_scale)[:, None]
 
 
 def has_pairs(backbone: nn.Module, system: System) -> bool:

@@ -26,6 +26,7 @@ from jax import Array
 from engine.system.system import System
 from engine.trigonometry import cos_pi, sin_pi
 from engine.types import Reference
+from engine.wavefunction.determinant import Expansion
 from engine.wavefunction.envelope import EXPONENTS, Decay
 from engine.wavefunction.features import centres, species_slices
 from engine.wavefunction.layers import Dense
@@ -74,8 +75,8 @@ class Orbitals(nn.Module):
         system: System,
         reference: Reference,
         factors: Array | None = None,
-    ) -> tuple[Array, Array]:
-        """Returns the matrices without a factor per row, and that factor's logarithm.
+    ) -> Expansion:
+        """Returns the determinants.
 
         Args:
             h: (n, f) backbone features.
@@ -83,9 +84,6 @@ class Orbitals(nn.Module):
             system: The physical statement.
             reference: Gives the Bloch vectors.
             factors: What `alone` gives of all particles; made here when left out.
-
-        Returns:
-            (D, n, n) matrices, rows particles, and the (n,) logarithms of their rows' factors.
         """
         n, decay, log_scale = len(walker), None, jnp.zeros(len(walker), walker.dtype)
         if factors is None and centres(system).shape[0]:
@@ -95,9 +93,10 @@ class Orbitals(nn.Module):
             for s, part in zip(system.species, species_slices(system), strict=True)
         ]
         if factors is not None:
-            return self._multiplied(jnp.concatenate(rows), factors[:, :-1], system), factors[:, -1]
+            matrices = self._multiplied(jnp.concatenate(rows), factors[:, :-1], system)
+            return Expansion(matrices, factors[:, -1])
         parts = jnp.concatenate(rows).transpose(1, 2, 0, 3)
-        return self._matrices(parts, walker, system, reference), log_scale
+        return Expansion(self._matrices(parts, walker, system, reference), log_scale)
 
     def _multiplied(self, parts: Array, factors: Array, system: System) -> Array:
         """Returns the matrices of (n, parts, D, n) heads and the factors of `alone`."""

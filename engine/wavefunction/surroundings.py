@@ -36,7 +36,8 @@ class Seen(NamedTuple):
         h: (n, width) features of each particle.
         sites: Per element, (n, A_Z, f) features of particle and nucleus.
         crowd: Per element, (S, A_Z, S f) sums over the other particles, own species first.
-        orbitals: Per element, (n, parts, A_Z, functions, J): those of the particle's species.
+        orbitals: Per element, (n, parts, A_Z, functions, J): those of the particle's species; where
+            the mean field breaks the symmetry of spins, those of the opposite one follow.
         log_scale: (n,) logarithm of what they are to be multiplied by.
     """
 
@@ -132,7 +133,11 @@ class NuclearSurroundings(Surroundings):
         """
         where = atomic.place(r, system, self.frame.images, self.frame.spans)
         values, log_scale = self.exponentials(where, system)
-        coefficients = _padded(reference.atomic.coefficients)[species]
+        tables = _padded(reference.atomic.coefficients)
+        coefficients = tables[species]
+        if reference.exchanged:
+            other = tables[jnp.asarray(system.spin_flip)[species]]
+            coefficients = jnp.concatenate([coefficients, other])
         sites, orbitals = [], []
         for e, x in zip(self.frame.elements, values, strict=True):
             here = where.of(e)
@@ -152,20 +157,21 @@ class NuclearSurroundings(Surroundings):
 
     def __call__(self, walker: Array, near: Array | None, system: System, own: Alone) -> Seen:
         """Maps a walker (n, 3), the means of pair features and those of single particles."""
-        log_scale, sites, orbitals = self._unpacked(own.features, max(system.counts))
+        log_scale, sites, orbitals = self._unpacked(own.features)
         kind = kind_indicator(system).astype(walker.dtype)
         h = jnp.concatenate([kind, sum(e.sum(axis=1) for e in sites)], axis=-1)
         h = self.through(h, near, system)
         return Seen(h, sites, self._crowd(sites, h, system), orbitals, log_scale)
 
-    def _unpacked(self, own: Array, columns: int) -> tuple[Array, list[Array], list[Array]]:
+    def _unpacked(self, own: Array) -> tuple[Array, list[Array], list[Array]]:
         """Returns the logarithms, features and orbitals in (n, f), as `single` packs them."""
         n, start, found = len(own), 1, []
         elements = self.frame.elements
         sites = [(len(e.atoms), self.pair_width) for e in elements]
         rest = own.shape[1] - 1 - sum(map(math.prod, sites))
         functions = sum(len(e.atoms) * e.functions for e in elements)
-        parts = rest // (functions * columns)
+        parts = 2 if self.frame.twisted else 1
+        columns = rest // (functions * parts)
         orbitals = [(parts, len(e.atoms), e.functions, columns) for e in elements]
         for shape in (*sites, *orbitals):
             end = start + math.prod(shape)

@@ -8,7 +8,9 @@ what surrounds electron and nucleus:
 
 S the functions of `atomic.py`, e_iI and h_i the features of `surroundings.py`. phi is linear in the
 mean field's coefficients, so that psi does not depend on which orbitals span the occupied space,
-nor on their phases. f is lattice periodic; S has the twist's phase.
+nor on their phases. f is lattice periodic; S has the twist's phase. Where a mean field breaks the
+symmetry of spins (`Reference.exchanged`), every other determinant has its up and down exchanged,
+and a weight: of one in psi of spin 0 (or 2, ...), of minus one in psi of spin 1 (or 3, ...).
 
 Where the mean field has plane waves, phi_kj(r_i) = f_k(i) exp(i k_j.(r_i + xi_k(i))) with a
 backflow xi.
@@ -33,6 +35,7 @@ from engine.trigonometry import cos_pi, sin_pi
 from engine.types import Reference, Wavefunction
 from engine.wavefunction import atomic, features
 from engine.wavefunction.atomic import Element
+from engine.wavefunction.determinant import Expansion
 from engine.wavefunction.layers import Dense
 from engine.wavefunction.network import network
 from engine.wavefunction.surroundings import (
@@ -55,6 +58,7 @@ class AtomicHead(nn.Module):
         elements: Of the system.
         determinants: Number of determinants D.
         width: Features per particle and nucleus.
+        exchange: Weight that determinants with spins exchanged start with.
         complex_orbitals: Complex or real dressing.
         dtype: Of the parameters.
     """
@@ -62,24 +66,36 @@ class AtomicHead(nn.Module):
     elements: tuple[Element, ...]
     determinants: int
     width: int
+    exchange: float
     complex_orbitals: bool
     dtype: jnp.dtype
 
     @nn.compact
     def __call__(
         self, seen: Seen, walker: Array, system: System, reference: Reference
-    ) -> tuple[Array, Array]:
-        """Returns (D, n, n) matrices, and the (n,) logarithms of their rows' factors."""
+    ) -> Expansion:
+        """Returns the determinants."""
         own = Dense(self.width, self.dtype, name="particle")(seen.h)
         factors = [self._factors(k, own, seen, system) for k in range(len(self.elements))]
         f = jnp.concatenate(factors, axis=-1)
         orbitals = [x.reshape(*x.shape[:2], -1, x.shape[-1]) for x in seen.orbitals]
         phi = jnp.concatenate(orbitals, axis=2)
-        blocks = [
-            self._contracted(f[part], phi[part, :, :, : part.stop - part.start])
-            for part in features.species_slices(system)
-        ]
-        return _block_diagonal(blocks), seen.log_scale
+        start = nn.initializers.constant(self.exchange, self.dtype)
+        exchange = self.param("exchange", start, (self.determinants // 2,))
+        starts = 2 if reference.exchanged else 1
+        blocks = []
+        for part in features.species_slices(system):
+            count, most = part.stop - part.start, max(system.counts)
+            found = [
+                self._contracted(f[part, :, c::starts], phi[part, :, :, c * most :][..., :count])
+                for c in range(starts)
+            ]
+            blocks.append(jnp.concatenate(found))
+        if starts == 1:
+            return Expansion(_block_diagonal(blocks), seen.log_scale)
+        own = jnp.ones(self.determinants - len(exchange), self.dtype)
+        weights = jnp.concatenate([own, exchange])
+        return Expansion(_block_diagonal(blocks), seen.log_scale, weights)
 
     def _factors(self, k: int, own: Array, seen: Seen, system: System) -> Array:
         """Returns (n, parts, D, A_Z t): what multiplies the functions of an element's atoms."""
@@ -126,8 +142,8 @@ class WaveHead(nn.Module):
     @nn.compact
     def __call__(
         self, seen: Seen, walker: Array, system: System, reference: Reference
-    ) -> tuple[Array, Array]:
-        """Returns (D, n, n) matrices, and the (n,) logarithms of their rows' factors."""
+    ) -> Expansion:
+        """Returns the determinants."""
         n, count = len(walker), 5 * self.determinants
         rows = [
             Dense(count, self.dtype, name=f"dressing_{kind}", kernel=DRESSING)(seen.h[part])
@@ -142,7 +158,7 @@ class WaveHead(nn.Module):
             real, imag = (out[part, :, x].T[..., None] for x in (0, 1))
             real, cosine, sine = real + 1, cos_pi(half_turns), sin_pi(half_turns)
             blocks.append(jax.lax.complex(real * cosine - imag * sine, real * sine + imag * cosine))
-        return _block_diagonal(blocks), jnp.zeros(n, walker.dtype)
+        return Expansion(_block_diagonal(blocks), jnp.zeros(n, walker.dtype))
 
 
 def _block_diagonal(blocks: list[Array]) -> Array:
@@ -189,7 +205,12 @@ def make(
     if reference.atomic:
         backbone = NuclearSurroundings(*sizes, frame=frame)
         head = AtomicHead(
-            frame.elements, config.determinants, config.pair_width, complex_orbitals, dtype
+            frame.elements,
+            config.determinants,
+            config.pair_width,
+            config.exchange,
+            complex_orbitals,
+            dtype,
         )
     else:
         backbone, head = Surroundings(*sizes), WaveHead(config.determinants, dtype)

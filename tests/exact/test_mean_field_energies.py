@@ -96,6 +96,33 @@ def test_degenerate_chain_at_gamma_converges_to_whole_orbitals():
     assert sorted(found.occupation[0].sum(axis=1)) == [1, 1]
 
 
+def test_opposite_moments_take_a_bond_apart():
+    """Far from each other two hydrogen atoms have the energy of two atoms; RHF has much more."""
+    far = Geometry(("H", "H"), np.array([[0.0, 0, 0], [9.0, 0, 0]]))
+    atom = Geometry(("H",), np.zeros((1, 3)))
+    options = MeanFieldConfig(basis="cc-pvdz", method="uhf", magnetic_moments=[1.0, -1.0])
+    found = solve(far, ONE, 1, 1, 0, np.zeros(3), options)
+    alone = solve(atom, ONE, 1, 0, 0, np.zeros(3), MeanFieldConfig(basis="cc-pvdz", method="uhf"))
+    closed = solve(far, ONE, 1, 1, 0, np.zeros(3), MeanFieldConfig(basis="cc-pvdz"))
+    assert found.total == pytest.approx(2 * alone.total, abs=1e-5)
+    assert closed.total > found.total + 0.1
+
+
+@pytest.mark.parametrize("cells, twist, gain", [(2, 0.0, 0.0360), (2, 0.25, 0.0)])
+def test_opposite_moments_fill_a_degenerate_level_with_one_electron_of_each_spin(
+    cells, twist, gain
+):
+    """Hydrogen chain, 1.8 bohr: below RHF at a half-filled level, equal at closed shells."""
+    chain = Geometry(("H", "H"), np.array([[0.9, 10, 10], [2.7, 10, 10]]), np.diag([3.6, 20, 20]))
+    S, theta = np.diag([cells, 1, 1]), np.array([twist, 0, 0])
+    options = {"basis": "cc-pvdz", "integrals": "gdf"}
+    closed, broken = (
+        solve(chain, S, cells, cells, 0, theta, MeanFieldConfig(**options, **more))
+        for more in ({}, {"method": "uhf", "magnetic_moments": [1.0, -1.0]})
+    )
+    assert closed.total - broken.total == pytest.approx(gain, abs=1e-4)
+
+
 def test_polarised_crystal_with_an_odd_electron_per_cell():
     """One H per cell, all spins up: Hund's pair of k-points, by both open-shell methods."""
     cell = Geometry(("H",), np.zeros((1, 3)), np.diag([4.0, 4.0, 4.0]))

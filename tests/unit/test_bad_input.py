@@ -152,6 +152,16 @@ BAD = {
         H2 + "overrides: {slater: {vmc: {steps: 3}}}",
         ["h2.yaml", "overrides", "slater", "'vmc'", "nothing to train"],
     ),
+    "magnetic moments of a closed shell": (
+        "materials/h2.yaml",
+        H2 + "mean_field: {magnetic_moments: [1, -1]}",
+        ["h2.yaml", "'magnetic_moments'", "method rhf", "method: uhf"],
+    ),
+    "magnetic moments of other atoms": (
+        "materials/h2.yaml",
+        H2 + "mean_field: {method: uhf, magnetic_moments: [1]}",
+        ["h2.yaml", "key 'magnetic_moments'", "1 magnetic", "2, one per atom", "H H"],
+    ),
     "closed shells with spin": (
         "materials/h2.yaml",
         H2 + "spin: 2",

@@ -26,6 +26,14 @@ def test_equals_the_sum_of_numpy_determinants(n, complex_):
         assert float(psi.arg) in (0.0, np.pi)
 
 
+@pytest.mark.parametrize("n", [2, 6])
+def test_weights_multiply_the_determinants(n):
+    m, weights = _matrices(n, True), np.array([1.0, 0.0, -0.7])
+    psi = log_sum_determinants(jnp.asarray(m), jnp.asarray(weights))
+    exact = weights @ np.linalg.det(m)
+    np.testing.assert_allclose(np.exp(psi.log) * np.exp(1j * psi.arg), exact, rtol=1e-12)
+
+
 @pytest.mark.parametrize("complex_", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("exponent", [-200, 200])

@@ -126,6 +126,11 @@ def test_degenerate_shell_is_said(caplog):
     assert cation.gap < 1e-4 and "degenerate open shell" in caplog.text
 
 
+def test_more_moment_than_electrons_is_refused():
+    with pytest.raises(ConfigError, match=r"(?s)moment 2 of atom 1, H.*at most its 1 electrons"):
+        run(H2, method="uhf", magnetic_moments=[2.0, 0.0])
+
+
 @pytest.mark.parametrize("fraction", [0.0, 0.97])
 def test_vacuum_is_cut_and_atoms_stay_together(fraction):
     lattice = np.diag([4.0, 50.0, 60.0])

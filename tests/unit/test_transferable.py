@@ -122,6 +122,32 @@ def test_psi_does_not_depend_on_which_orbitals_span_the_occupied_space():
     np.testing.assert_allclose(shift[0][0], 0.0, atol=1e-9)
 
 
+@pytest.mark.parametrize("weight, parity", [(1.0, 1.0), (-1.0, -1.0), (0.0, None)])
+def test_exchanged_determinants_make_psi_even_or_odd_under_exchange_of_all_spins(weight, parity):
+    """Undressed: psi(up, down) = +-psi(down, up) with weights of +-1, neither with 0."""
+    system, reference = chain(4, 0.25)
+    reference = dataclasses.replace(reference, exchanged=True)
+    wavefunction = network(system, reference)
+    params = jax.jit(wavefunction.init)(jax.random.key(1), system, reference)
+    head = {
+        name: jax.tree.map(jnp.zeros_like, leaf) if name.startswith("dressing") else leaf
+        for name, leaf in params["head"].items()
+    }
+    assert head["exchange"].tolist() == [1.0]
+    head["exchange"] *= weight
+    walker = system.positions + np.random.default_rng(4).normal(size=(4, 3)) * 0.8
+    apply = jax.jit(wavefunction.apply)
+    direct, exchanged = (
+        apply({**params, "head": head}, x, system, reference)
+        for x in (walker, jnp.roll(walker, 2, axis=0))
+    )
+    ratio = np.exp(exchanged.log - direct.log + 1j * (exchanged.arg - direct.arg))
+    if parity is None:
+        assert abs(abs(ratio) - 1) > 0.01
+    else:
+        np.testing.assert_allclose(ratio, parity, atol=1e-9)
+
+
 def test_translations_reach_the_range_and_leave_vacuum_alone():
     system, _ = chain(4, 0.0)
     images, spans = atomic.translations(system)
