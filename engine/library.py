@@ -97,8 +97,10 @@ class Material:
 
     @property
     def most_of_one_spin(self) -> int:
-        """Particles of the largest species in the simulation cell."""
-        return max(*self.counts, *positron_spins(self.config.positrons))
+        """Particles of the largest species in the simulation cell, at any twist."""
+        spins = [t.spin for t in self.twists if t.spin is not None] or [0]
+        polarised = (self.electrons + max(map(abs, spins))) // 2
+        return max(*self.counts, polarised, *positron_spins(self.config.positrons))
 
     @property
     def folder(self) -> Path:
@@ -191,6 +193,9 @@ def read_material(path: Path) -> Material:
             remedy="choose a coarser grid",
         )
     up_and_down = counts_of(content, simulation, where=str(path))
+    for spin in content.twists.spins or []:
+        at = f"{path}, key 'twists', key 'spins'"
+        counts_of(dataclasses.replace(content, spin=spin), simulation, where=at)
     standing = False
     if content.is_electron_gas:
         standing = _check_shells(simulation, content, up_and_down, twists, path)

@@ -32,6 +32,13 @@ def check_run(campaign, material: str, method: str) -> None:
     _check_localised(campaign, material, method)
     models.check_use(campaign, material, method)
     if options.space == "fock":
+        if facts.config.twists.spins is not None:
+            raise ConfigError(
+                "twists with spins of their own in second quantisation",
+                where=f"{facts.path}, key 'twists', key 'spins'",
+                expected="one spin for all twists",
+                remedy="make a material of each spin",
+            )
         return _check_orbitals(campaign, material, method)
     _check_all_electron(campaign, material, method)
     _check_transfer(campaign, material, method)

@@ -78,7 +78,10 @@ def sections(
             "n_cells": facts.n_cells,
             "n_electrons": facts.n_electrons,
             "literature": facts.config.literature,
-            "twists": [_phase(t) | {"weight": t.weight} for t in facts.twists],
+            "twists": [
+                {"spin": facts.config.total_spin} | _phase(t) | {"weight": t.weight}
+                for t in facts.twists
+            ],
             **(_zone(facts) if campaign.space(material, method) == "real" else {}),
         }
     else:
@@ -194,7 +197,8 @@ def _background(facts: Material) -> dict[str, bool]:
 
 
 def _phase(twist: Twist) -> dict[str, Any]:
-    return {"index": twist.index, "frac": twist.frac}
+    spin = {} if twist.spin is None else {"spin": twist.spin}
+    return {"index": twist.index, "frac": twist.frac, **spin}
 
 
 def plain(value: Any) -> Any:

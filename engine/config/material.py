@@ -136,6 +136,11 @@ class TwistConfig:
     weights: list[float] | None = key(
         "weights of explicit twists; equal when left out", default=None
     )
+    spins: list[int] | None = key(
+        "N_up - N_down at each inequivalent twist, in the order of their index, where it is not "
+        "`spin` at all of them: a level filled by half holds parallel spins",
+        default=None,
+    )
     symmetry: str = key(
         "how equivalent twists are folded",
         default="full",
@@ -320,6 +325,7 @@ class MaterialConfig:
                 expected=f"{len(symbols)}, one per atom of the primitive cell: {' '.join(symbols)}",
             )
         self._check_fit(where)
+        self._check_spins(where)
         at, method = f"{where}, key 'mean_field', key 'method'", self.mean_field.method
         gaussian = ("rhf", "uhf", "rohf", "rks")
         right = ", ".join(gaussian) if nuclei else "oscillator"
@@ -337,6 +343,19 @@ class MaterialConfig:
                 where=at,
                 expected="uhf or rohf where spin is not 0",
                 remedy="set method: uhf in the section 'mean_field', or spin: 0",
+            )
+
+    def _check_spins(self, where: str) -> None:
+        """Raises ConfigError where twists have spins that the mean field cannot have."""
+        spins, method = self.twists.spins, self.mean_field.method
+        if spins is None:
+            return
+        if self.is_electron_gas or self.twists.zone is not None or method not in ("uhf", "rohf"):
+            raise ConfigError(
+                f"spins {spins} at the twists",
+                where=f"{where}, key 'twists', key 'spins'",
+                expected="a crystal without `zone`, and method uhf or rohf in 'mean_field'",
+                remedy="delete the key, or set method: uhf and delete zone",
             )
 
     def _check_fit(self, where: str) -> None:

@@ -80,6 +80,7 @@ TWIST_COLUMNS = (
     "frac_1",
     "frac_2",
     "frac_3",
+    "spin",
     "weight",
     "energy_ha_per_cell",
     "error_ha_per_cell",
@@ -268,6 +269,7 @@ def _twist_row(
         "method": sections["method"],
         "twist": f"{point['index']:03d}",
         **{f"frac_{i + 1}": x for i, x in enumerate(point["frac"])},
+        "spin": point["spin"],
         "weight": point["weight"],
         **{
             f"{name}_ha_per_cell": None if found[key] is None else found[key] / sections["n_cells"]

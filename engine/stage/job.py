@@ -111,6 +111,8 @@ def load(
     dtype = jnp.dtype(sections["precision"])
     is_complex = sections["number"] == "complex"
     here = file.system.with_twist(scf.twist)
+    if (spin := sections["twist"].get("spin")) is not None:
+        here = here.with_spin(spin)
     reference = make_reference(scf, here, file.supercell, complex_orbitals=is_complex, dtype=dtype)
     ansatz = parse(AnsatzConfig, sections["ansatz"], where="ansatz")
     make = {"complex_orbitals": is_complex, "dtype": dtype, "reference_orbitals": evaluate_orbitals}

@@ -23,9 +23,9 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
     """Solves the mean field at one twist and writes it.
 
     Args:
-        sections: "material" (name), "mean_field" (section), "twist" ({"index", "frac"}),
-            "charge" and "spin" of the simulation cell, "positrons" and "pseudopotentials"
-            where there are some.
+        sections: "material" (name), "mean_field" (section), "twist" ({"index", "frac"}
+            and, where it has one of its own, "spin"), "charge" and "spin" of the simulation
+            cell, "positrons" and "pseudopotentials" where there are some.
         system: The system file to read.
         mean_field: The file to write.
 
@@ -41,7 +41,7 @@ def mean_field(sections: Mapping[str, Any], *, system: Path, mean_field: Path) -
     runtime.configure()
     file = read_system(system)
     _check_electrons(file, sections, system)
-    n_up, n_down = _counts(file)
+    n_up, n_down = _counts(file, sections["twist"].get("spin"))
     frac = sections["twist"]["frac"]
     log.info(
         "%s of %d + %d electrons, %d primitive cells, twist %s",
@@ -66,7 +66,7 @@ def _solve(
     """Returns what the producer for this kind of matter makes."""
     if options.method == oscillator.METHOD:
         return oscillator.solve()
-    n_up, n_down = _counts(file)
+    n_up, n_down = _counts(file, sections["twist"].get("spin"))
     if options.method == "plane-waves":
         return plane_waves.solve(file.primitive.lattice, n_up, n_down, frac, options)
     if options.method == localised.METHOD:
@@ -87,8 +87,10 @@ def _solve(
     )
 
 
-def _counts(file: SystemFile) -> tuple[int, int]:
-    counts = {species.name: species.count for species in file.system.species}
+def _counts(file: SystemFile, spin: int | None = None) -> tuple[int, int]:
+    """Returns (N_up, N_down) of a system file, or with another spin."""
+    system = file.system if spin is None else file.system.with_spin(spin)
+    counts = {species.name: species.count for species in system.species}
     return counts.get("up", 0), counts.get("down", 0)
 
 

@@ -138,6 +138,14 @@ class System:
         """Returns the same system at another twist (fractions of the reciprocal vectors)."""
         return dataclasses.replace(self, twist=jnp.asarray(twist, self.positions.dtype))
 
+    def with_spin(self, spin: int) -> System:
+        """Returns the same system with another N_up - N_down."""
+        mine = [s for s in self.species if s.name in ("up", "down")]
+        total = sum(s.count for s in mine)
+        others = tuple(s for s in self.species if s not in mine)
+        species = electrons((total + spin) // 2, (total - spin) // 2) + others
+        return dataclasses.replace(self, species=species)
+
 
 def electrons(n_up: int, n_down: int) -> tuple[Species, ...]:
     """Returns the electron species; a species without particles is left out."""

@@ -29,11 +29,13 @@ class Twist:
         index: Position in the list; names the folder `twist-<index>`.
         frac: Fractions of the simulation cell's reciprocal vectors, in (-1/2, 1/2].
         weight: Share of the zone it stands for; the weights of a list sum to 1.
+        spin: N_up - N_down where it is not the material's.
     """
 
     index: int
     frac: tuple[float, float, float]
     weight: float
+    spin: int | None = None
 
 
 def enumerate_twists(
@@ -83,7 +85,16 @@ def enumerate_twists(
     folded.sort(key=lambda item: any(item[0]))  # stable: only moves Gamma to the front
     if options.points is None:
         folded[1:] = sorted(folded[1:], key=lambda item: _size(item[0]))
-    return [Twist(i, frac, weight) for i, (frac, weight) in enumerate(folded)]
+    spins = [None] * len(folded) if options.spins is None else options.spins
+    if len(spins) != len(folded):
+        raise ConfigError(
+            f"{len(spins)} spins",
+            where=f"{where}, key 'spins'",
+            expected=f"{len(folded)}, of the inequivalent twists "
+            + ", ".join(str([float(x) for x in frac]) for frac, _ in folded),
+        )
+    rows = zip(folded, spins, strict=True)
+    return [Twist(i, frac, weight, spin) for i, ((frac, weight), spin) in enumerate(rows)]
 
 
 def enumerate_zone(options: TwistConfig, geometry: Geometry | None, *, where: str) -> list[Twist]:

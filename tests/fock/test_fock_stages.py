@@ -131,7 +131,7 @@ def test_energies_by_name_and_the_row_of_the_table(inputs, trained):
     assert abs(facts["projected_pt2_ha"] - fci) < facts["projected_ha"] - fci
     trace = hdf5.read(trained / "trace.h5", "trace").data
     assert list(np.unique(trace["core"])) == [6, 12]
-    table = {"weight": 1.0, **run["twist"]}
+    table = {"weight": 1.0, "spin": 0, **run["twist"]}
     twist_average(
         run | {"twists": [table], "n_atoms": 4, "n_electrons": 4, "literature": None},
         results=[trained / "result.h5"],

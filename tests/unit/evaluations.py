@@ -7,9 +7,9 @@ from engine.io.trace import write_trace
 from engine.stage.aggregate import twist_average
 
 TWISTS = [
-    {"index": 0, "frac": [0.0, 0.0, 0.0], "weight": 0.25},
-    {"index": 1, "frac": [0.25, 0.0, 0.0], "weight": 0.5},
-    {"index": 2, "frac": [0.5, 0.0, 0.0], "weight": 0.25},
+    {"index": 0, "frac": [0.0, 0.0, 0.0], "spin": 0, "weight": 0.25},
+    {"index": 1, "frac": [0.25, 0.0, 0.0], "spin": 0, "weight": 0.5},
+    {"index": 2, "frac": [0.5, 0.0, 0.0], "spin": 0, "weight": 0.25},
 ]
 SECTIONS = {
     "material": "chain",

@@ -154,8 +154,8 @@ def field(path, twist, total):
 
 def test_the_zone_corrects_for_the_twists_used(averaged, tmp_path):
     points = [
-        {"index": 0, "frac": [0.0, 0.0, 0.0], "weight": 0.125},
-        {"index": 1, "frac": [0.125, 0.0, 0.0], "weight": 0.875},
+        {"index": 0, "frac": [0.0, 0.0, 0.0], "spin": 0, "weight": 0.125},
+        {"index": 1, "frac": [0.125, 0.0, 0.0], "spin": 0, "weight": 0.875},
     ]
     arguments = {
         "results": [averaged / f"{k}.h5" for k in range(3)],

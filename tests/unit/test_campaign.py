@@ -218,7 +218,12 @@ def test_sections_of_the_stages(folder):
     assert checked(folder).sections("evaluate", "h2", "net", 0)["runaway_ha_per_particle"] == 5
     average = campaign.sections("twist_average", "chain", "net")
     assert (average["n_atoms"], average["n_cells"], average["seed"]) == (2, 2, 5)
-    assert average["twists"][1] == {"frac": [0.25, 0.0, 0.0], "index": 1, "weight": 0.5}
+    assert average["twists"][1] == {
+        "frac": [0.25, 0.0, 0.0],
+        "index": 1,
+        "spin": 0,
+        "weight": 0.5,
+    }
     assert campaign.sections("vmc", "chain", "net", 1)["twist"] == {
         "frac": [0.25, 0.0, 0.0],
         "index": 1,

@@ -153,7 +153,7 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "be": (1, 1, (2, 2), [1]),
     "lih": (2, 1, (2, 2), [1]),
     "h4-chain": (2, 2, (2, 2), [1 / 4, 1 / 2, 1 / 4]),
-    "h4-chain-gamma": (2, 2, (2, 2), [1]),
+    "h4-chain-gamma": (2, 2, (3, 1), [1]),
     "h10-chain": (2, 5, (5, 5), [1 / 4, 1 / 2, 1 / 4]),
     "h10-chain-gamma": (2, 5, (5, 5), [1]),
     "lih-cell": (2, 1, (2, 2), [1]),
