@@ -16,6 +16,7 @@ def test_every_material_resolves_with_every_method(material):
     bare = ROOT / "campaign.yaml", 0, {material: ("fock",)}
     facts = Campaign(ROOT, *bare).material(material).config
     own = facts.mean_field.method in ("plane-waves", "oscillator") or facts.positrons
+    own = own or facts.twists.spins
     no_nuclei = facts.mean_field.method == "oscillator"
     unfit = {"slater", "transferable"} if no_nuclei else set()
     unfit |= {"fock"} if own else set()

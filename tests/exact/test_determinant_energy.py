@@ -6,6 +6,7 @@ the local energy here.
 
 import pytest
 
+from engine.io.mean_field import read_mean_field
 from tests.chain import sections, stages
 
 H2 = {"kind": "atoms", "species": ["H", "H"], "positions_bohr": [[0, 0, 0], [0.4, 0, 1.3]]}
@@ -80,6 +81,24 @@ def test_determinant_has_the_mean_field_energy(tmp_path, name):
     assert result["kinetic_ha"] + result["potential_ha"] == pytest.approx(
         result["energy_ha"], abs=1e-9
     )
+
+
+def test_a_twist_with_a_spin_of_its_own_has_the_mean_field_of_that_spin(tmp_path):
+    """The system file says 2 + 2 electrons, the twist 3 + 1."""
+    chain = {**CRYSTAL, "lattice_bohr": [[4.0, 0, 0], [0, 9.0, 0], [0, 0, 9.0]]}
+    material = {
+        "structure": chain,
+        "supercell": [2, 1, 1],
+        "twists": {"spins": [2]},
+        "mean_field": {"basis": "sto-3g", "method": "uhf"},
+    }
+    run = sections(material, method(250, 80), (0, 0, 0), "complex")
+    run["twist"]["spin"] = 2
+    result = stages(tmp_path, run)
+    occupied = read_mean_field(tmp_path / "mean_field.h5").occupation.sum(axis=(1, 2))
+    assert occupied.tolist() == [3, 1]
+    assert result["error_ha"] < 2e-2
+    assert abs(result["energy_ha"] - result["mean_field_ha"]) < 3.5 * result["error_ha"]
 
 
 @pytest.mark.slow

@@ -152,6 +152,16 @@ BAD = {
         H2 + "overrides: {slater: {vmc: {steps: 3}}}",
         ["h2.yaml", "overrides", "slater", "'vmc'", "nothing to train"],
     ),
+    "spins of twists of a closed shell": (
+        "materials/chain.yaml",
+        CHAIN.replace("}\nlit", ", spins: [2, 0, 0]}\nlit"),
+        ["chain.yaml", "'twists'", "'spins'", "[2, 0, 0]", "method: uhf"],
+    ),
+    "impossible spin of a twist": (
+        "materials/chain.yaml",
+        CHAIN.replace("}\nlit", ", spins: [1, 0, 0]}\nlit") + "mean_field: {method: uhf}",
+        ["chain.yaml", "'twists'", "'spins'", "spin 1 is impossible with 4 electrons"],
+    ),
     "magnetic moments of a closed shell": (
         "materials/h2.yaml",
         H2 + "mean_field: {magnetic_moments: [1, -1]}",

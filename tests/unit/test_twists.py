@@ -195,6 +195,13 @@ def test_explicit_points_are_equally_weighted_by_default():
     assert [t.weight for t in run(cubic(), points=[[0.1, 0, 0], [0, 0.2, 0]])] == [0.5, 0.5]
 
 
+def test_spins_belong_to_the_twists_that_are_left():
+    twists = enumerate_twists(TwistConfig([4, 1, 1], spins=[2, 0, 0]), chain(2), where="m.yaml")
+    assert [(t.frac[0], t.spin) for t in twists] == [(0.0, 2), (0.25, 0), (0.5, 0)]
+    with pytest.raises(ConfigError, match=r"(?s)key 'spins': 2 spins.*3, .*\[0.25, 0.0, 0.0\]"):
+        enumerate_twists(TwistConfig([4, 1, 1], spins=[2, 0]), chain(2), where="m.yaml")
+
+
 @pytest.mark.parametrize("geometry", [None, Geometry(("H",), np.zeros((1, 3)))])
 def test_a_molecule_has_gamma_only(geometry):
     assert [t.frac for t in run(geometry)] == [(0, 0, 0)]
