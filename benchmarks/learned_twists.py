@@ -1,6 +1,6 @@
 """Mean fields of a dense twist grid from one learned Hamiltonian, beside the ordinary ones.
 
-    python benchmarks/learned_twists.py h4-chain h-chain --grid 16
+    python benchmarks/learned_twists.py h4-chain-quarter h-chain --grid 16
 
 For the twists i / grid along the first axis, up to time reversal: SCF iterations and converged
 energies from PySCF's guess and from H(R) of the model, what the checks say, and processor seconds.

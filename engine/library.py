@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine import config
+from engine.config.material import VALENCE
 from engine.errors import ConfigError, nearest
 from engine.io import document
 from engine.system.electron_gas import occupied, paired
@@ -174,7 +175,8 @@ def find(root: Path, folder: str, name: str, where: str = "") -> Path:
 def read_material(path: Path) -> Material:
     content = config.parse(config.MaterialConfig, document.read(path), where=str(path))
     primitive, simulation, supercell = check_material(content, where=str(path), folder=path.parent)
-    content.check_mean_field(str(path), symbols=primitive.symbols)
+    content.check_mean_field(str(path), nuclei=bool(primitive.symbols))
+    _check_moments(content, primitive, f"{path}, key 'mean_field', key 'magnetic_moments'")
     if content.literature and content.literature.unit == "ha_per_atom" and not primitive.symbols:
         raise ConfigError(
             "a literature value per atom of a material without atoms",
@@ -215,6 +217,31 @@ def read_material(path: Path) -> Material:
         standing,
         float(abs(np.linalg.det(primitive.lattice))) if primitive.periodic else None,
     )
+
+
+def _check_moments(content: config.MaterialConfig, primitive: Geometry, where: str) -> None:
+    """Refuses magnetic moments that are not those of the atoms."""
+    moments = content.mean_field.magnetic_moments
+    if moments is None:
+        return
+    if len(moments) != primitive.n_atoms:
+        raise ConfigError(
+            f"{len(moments)} magnetic moments",
+            where=where,
+            expected=f"{primitive.n_atoms}, one per atom of the primitive cell: "
+            + " ".join(primitive.symbols),
+            remedy="add or delete moments; 0 for an atom without",
+        )
+    for symbol, charge, moment in zip(primitive.symbols, primitive.charges, moments, strict=True):
+        name = content.pseudopotentials.get(symbol)
+        electrons = round(float(charge)) if name is None else int(VALENCE.search(name)[1])
+        if abs(moment) > electrons:
+            raise ConfigError(
+                f"moment {moment:g} of an atom {symbol}",
+                where=where,
+                expected=f"at most {electrons} in magnitude, its electrons",
+                remedy="take the moment of the free atom, or less",
+            )
 
 
 def _check_shells(

@@ -121,6 +121,13 @@ def check_use(campaign: Any, material: str, method: str) -> None:
         _check_pseudopotentials(facts, learned, campaign, where)
     start_only = facts.periodic and learned.use.converge
     own = facts.config.mean_field
+    if own.method not in ("rhf", "rks"):
+        raise ConfigError(
+            f"mean_field.method '{own.method}' with a learned Hamiltonian",
+            where=where,
+            expected="rhf or rks, closed shells",
+            remedy="change the material's mean_field, or take reference: scf",
+        )
     for key in shared_keys(learned.mean_field, start_only=start_only):
         wanted, found = getattr(learned.mean_field, key), getattr(own, key)
         if not alike(learned.mean_field, own, key):

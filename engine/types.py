@@ -93,7 +93,7 @@ class Reference:
         waves: (G, 3) integers in units of the reciprocal vectors.
         atomic: The same orbitals in atomic functions, where the mean field has any.
         centres: (A, 3) where the Gaussians sit, bohr; None for the nuclei.
-        exchanged: Whether up and down differ in a mean field with as many of each: exchanging
+        broken: Whether up and down differ in a mean field with as many of each: exchanging
             their orbitals gives another determinant of the same energy.
     """
 
@@ -107,7 +107,7 @@ class Reference:
     )
     atomic: AtomicOrbitals | None = None
     centres: Array | None = None
-    exchanged: bool = dataclasses.field(default=False, metadata={"static": True})
+    broken: bool = dataclasses.field(default=False, metadata={"static": True})
 
 
 class Alone(NamedTuple):
@@ -165,7 +165,8 @@ class Wavefunction(NamedTuple):
         apply: (params, walker, system, reference) -> LogPsi.
         orbitals: (params, walker, system, reference) -> (D, n, n) matrices of which psi is the
             sum of determinants (times a Jastrow factor), rows particles, columns orbitals
-            species by species; real or complex. None where there is nothing to pretrain.
+            species by species; real or complex. None where there is nothing to pretrain, or the
+            determinants have weights.
         parts: The same state in parts, where it has some.
     """
 

@@ -195,7 +195,7 @@ class MeanFieldConfig:
     newton: bool = key("second-order SCF", default=False)
     magnetic_moments: list[float] | None = key(
         "moments to start uhf from, one per atom of the primitive cell, up minus down electrons; "
-        "an antiferromagnet, a half-filled level or a stretched bond is found from opposite ones",
+        "an antiferromagnet or a stretched bond is found from opposite ones",
         default=None,
     )
     open_shell: str = key(
@@ -308,22 +308,11 @@ class MaterialConfig:
                     remedy="see the names in PySCF's folder pbc/gto/pseudo",
                 )
 
-    def check_mean_field(self, where: str, *, symbols: tuple[str, ...]) -> None:
+    def check_mean_field(self, where: str, *, nuclei: bool) -> None:
         """Raises ConfigError where the mean field cannot have the spin or the nuclei.
 
         Not part of `parse`: the structure stage does not know the mean field.
-
-        Args:
-            where: The file, for error messages.
-            symbols: Atoms of the primitive cell.
         """
-        nuclei, moments = bool(symbols), self.mean_field.magnetic_moments
-        if moments is not None and len(moments) != len(symbols):
-            raise ConfigError(
-                f"{len(moments)} magnetic moments",
-                where=f"{where}, key 'mean_field', key 'magnetic_moments'",
-                expected=f"{len(symbols)}, one per atom of the primitive cell: {' '.join(symbols)}",
-            )
         self._check_fit(where)
         self._check_spins(where)
         at, method = f"{where}, key 'mean_field', key 'method'", self.mean_field.method

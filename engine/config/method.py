@@ -37,9 +37,9 @@ class AnsatzConfig:
     heads: int = key("attention heads (psiformer)", default=4, at_least=1)
     jastrow: bool = key("pair factor with the exact cusp", default=True)
     exchange: float = key(
-        "where the mean field breaks the symmetry of spins, the weight that determinants with up "
-        "and down exchanged start with (transferable): 1 for singlets, -1 for triplets, 0 leaves "
-        "it to the energy",
+        "where uhf has as many electrons of either spin in different orbitals, the weight that "
+        "determinants with up and down exchanged start with (transferable with an even number of "
+        "determinants): 1 for singlets, -1 for triplets, 0 leaves it to the energy",
         default=1.0,
     )
     number: str = key(

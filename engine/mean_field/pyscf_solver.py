@@ -50,6 +50,9 @@ log = logging.getLogger(__name__)
 DEGENERATE_HA = 1e-4
 """A smaller gap means a degenerate open shell."""
 
+LOST = 1e-3
+"""Density matrices of up and down that differ by less in every element are alike."""
+
 LARGE_MESH = 1000
 """PySCF is slow if the mesh that holds all k-points has more points."""
 
@@ -292,32 +295,35 @@ def converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None = No
         except NotConvergedError as error:
             log.warning("not from this start (%s); ordinary guess instead", error)
             field.mo_coeff = field.mo_occ = None
-    moments = options.magnetic_moments
-    return _converge(field, options, None if moments is None else polarised(field, moments))
+    if options.magnetic_moments is None:
+        return _converge(field, options, None)
+    field = _converge(field, options, polarised(field, options.magnetic_moments))
+    _log_moments(field)
+    return field
 
 
 def polarised(field: Any, moments: Sequence[float]) -> np.ndarray:
     """Returns the densities (2, ...) of superposed atoms with magnetic moments, to start UHF from.
 
-    Raises:
-        ConfigError: A moment larger than the number of electrons of its atom.
+    Both halves of PySCF's superposition are alike here, whatever it does to break symmetry itself.
     """
-    molecule = getattr(field, "cell", field.mol)
+    molecule = field.mol
     density = np.array(field.get_init_guess(key="minao")).sum(axis=0) / 2
     up, down = density.copy(), density.copy()
     for atom, moment in enumerate(moments):
-        electrons = molecule.atom_charge(atom)
-        if abs(moment) > electrons:
-            raise ConfigError(
-                f"moment {moment:g} of atom {atom + 1}, {molecule.atom_pure_symbol(atom)}",
-                where="mean_field, key 'magnetic_moments'",
-                expected=f"at most its {electrons} electrons",
-            )
         start, end = molecule.aoslice_by_atom()[atom, 2:]
         own = (..., slice(start, end), slice(start, end))
-        up[own] *= 1 + moment / electrons
-        down[own] *= 1 - moment / electrons
+        share = moment / molecule.atom_charge(atom)
+        up[own] *= 1 + share
+        down[own] *= 1 - share
     return np.stack([up, down])
+
+
+def _log_moments(field: Any) -> None:
+    """Says whether up and down still differ in a converged UHF that started from moments."""
+    up, down = (np.asarray(density) for density in field.make_rdm1())
+    kept = np.abs(up - down).max() > LOST
+    log.info("the moments %s", "are kept" if kept else "are lost: up and down have become alike")
 
 
 def _converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None) -> Any:

@@ -107,7 +107,7 @@ def _assemble(
             tuple(jnp.asarray(c, number) for c in coefficients),
             _basis(everything, len(mean_field.positions), cells, dtype),
         ),
-        exchanged=_is_broken(system, coefficients),
+        broken=_is_broken(system, coefficients),
     )
 
 

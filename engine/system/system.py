@@ -71,7 +71,7 @@ class System:
 
     @property
     def spin_flip(self) -> tuple[int, ...]:
-        """(S,) the electrons of opposite spin, by index; a species without such is its own."""
+        """(S,) index of the species of opposite spin; its own where there is none."""
         names = [s.name for s in self.species]
         other = {"up": "down", "down": "up"}
         wanted = [other.get(name, name) for name in names]

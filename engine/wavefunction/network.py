@@ -22,7 +22,7 @@ FEW = 4
 
 
 class Network(nn.Module):
-    """psi = exp(J) sum_k det phi_k.
+    """psi = exp(J) sum_k w_k det phi_k.
 
     Attributes:
         backbone: Maps (walker, means of pair features, system) to (n, f) features, equivariant

@@ -135,7 +135,7 @@ class NuclearSurroundings(Surroundings):
         values, log_scale = self.exponentials(where, system)
         tables = _padded(reference.atomic.coefficients)
         coefficients = tables[species]
-        if reference.exchanged:
+        if reference.broken:
             other = tables[jnp.asarray(system.spin_flip)[species]]
             coefficients = jnp.concatenate([coefficients, other])
         sites, orbitals = [], []

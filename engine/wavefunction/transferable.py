@@ -9,8 +9,9 @@ what surrounds electron and nucleus:
 S the functions of `atomic.py`, e_iI and h_i the features of `surroundings.py`. phi is linear in the
 mean field's coefficients, so that psi does not depend on which orbitals span the occupied space,
 nor on their phases. f is lattice periodic; S has the twist's phase. Where a mean field breaks the
-symmetry of spins (`Reference.exchanged`), every other determinant has its up and down exchanged,
-and a weight: of one in psi of spin 0 (or 2, ...), of minus one in psi of spin 1 (or 3, ...).
+symmetry of spins (`Reference.broken`), every other determinant has its up and down exchanged, and a
+weight: as long as the dressing is small, one makes psi even under exchange of all spins (spin 0, 2,
+...), minus one odd (1, 3, ...).
 
 Where the mean field has plane waves, phi_kj(r_i) = f_k(i) exp(i k_j.(r_i + xi_k(i))) with a
 backflow xi.
@@ -80,22 +81,26 @@ class AtomicHead(nn.Module):
         f = jnp.concatenate(factors, axis=-1)
         orbitals = [x.reshape(*x.shape[:2], -1, x.shape[-1]) for x in seen.orbitals]
         phi = jnp.concatenate(orbitals, axis=2)
-        start = nn.initializers.constant(self.exchange, self.dtype)
-        exchange = self.param("exchange", start, (self.determinants // 2,))
-        starts = 2 if reference.exchanged else 1
+        weights = self._weights()  # also where they are not used: a group shares its parameters
+        kinds, most = (2 if exchanges(self.determinants, reference) else 1), max(system.counts)
         blocks = []
         for part in features.species_slices(system):
-            count, most = part.stop - part.start, max(system.counts)
+            columns = [slice(k * most, k * most + part.stop - part.start) for k in range(kinds)]
             found = [
-                self._contracted(f[part, :, c::starts], phi[part, :, :, c * most :][..., :count])
-                for c in range(starts)
+                self._contracted(f[part, :, k::kinds], phi[part, :, :, own_or_other])
+                for k, own_or_other in enumerate(columns)
             ]
             blocks.append(jnp.concatenate(found))
-        if starts == 1:
-            return Expansion(_block_diagonal(blocks), seen.log_scale)
-        own = jnp.ones(self.determinants - len(exchange), self.dtype)
-        weights = jnp.concatenate([own, exchange])
-        return Expansion(_block_diagonal(blocks), seen.log_scale, weights)
+        return Expansion(_block_diagonal(blocks), seen.log_scale, weights if kinds > 1 else None)
+
+    def _weights(self) -> Array | None:
+        """Returns the (D,) weights of the determinants, those with spins exchanged last."""
+        exchanged = self.determinants // 2
+        if not exchanged:
+            return None
+        start = nn.initializers.constant(self.exchange, self.dtype)
+        weights = self.param("exchange", start, (exchanged,))
+        return jnp.concatenate([jnp.ones(self.determinants - exchanged, self.dtype), weights])
 
     def _factors(self, k: int, own: Array, seen: Seen, system: System) -> Array:
         """Returns (n, parts, D, A_Z t): what multiplies the functions of an element's atoms."""
@@ -214,7 +219,7 @@ def make(
         )
     else:
         backbone, head = Surroundings(*sizes), WaveHead(config.determinants, dtype)
-    return network(
+    made = network(
         backbone,
         config,
         system,
@@ -223,3 +228,10 @@ def make(
         head=head,
         shared=True,
     )
+    # Half of the determinants are not those of the mean field that pretraining would fit.
+    return made._replace(orbitals=None) if exchanges(config.determinants, reference) else made
+
+
+def exchanges(determinants: int, reference: Reference) -> bool:
+    """Tells whether every other determinant takes the orbitals of the opposite spin."""
+    return reference.broken and determinants > 1

@@ -172,6 +172,11 @@ BAD = {
         H2 + "mean_field: {method: uhf, magnetic_moments: [1]}",
         ["h2.yaml", "key 'magnetic_moments'", "1 magnetic", "2, one per atom", "H H"],
     ),
+    "more moment than electrons": (
+        "materials/h2.yaml",
+        H2 + "mean_field: {method: uhf, magnetic_moments: [2, 0]}",
+        ["h2.yaml", "key 'magnetic_moments'", "moment 2 of an atom H", "at most 1"],
+    ),
     "closed shells with spin": (
         "materials/h2.yaml",
         H2 + "spin: 2",

@@ -2,6 +2,7 @@
 
 import logging
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,9 +12,12 @@ from engine.io.mean_field import read_mean_field
 from engine.io.system import write_system
 from engine.mean_field.primitive import regular_rows, shorten_vacuum
 from engine.mean_field.pyscf_solver import solve
+from engine.mean_field.reference import make_reference
 from engine.stage.mean_field import mean_field
+from engine.system.cell import Cell
 from engine.system.geometry import Geometry
 from engine.system.supercell import expand
+from engine.system.system import System, electrons
 
 ONE = np.eye(3, dtype=int)
 H2 = Geometry(("H", "H"), np.array([[0.0, 0, 0], [1.4, 0, 0]]))
@@ -126,9 +130,22 @@ def test_degenerate_shell_is_said(caplog):
     assert cation.gap < 1e-4 and "degenerate open shell" in caplog.text
 
 
-def test_more_moment_than_electrons_is_refused():
-    with pytest.raises(ConfigError, match=r"(?s)moment 2 of atom 1, H.*at most its 1 electrons"):
-        run(H2, method="uhf", magnetic_moments=[2.0, 0.0])
+@pytest.mark.parametrize("moments, words", [([1, -1], "are kept"), ([1, 1], "are lost")])
+def test_what_becomes_of_moments_is_said(moments, words, caplog):
+    far = Geometry(("H", "H"), np.array([[0.0, 0, 0], [6.0, 0, 0]]))
+    with caplog.at_level(logging.INFO):
+        found = run(far, method="uhf", magnetic_moments=[float(m) for m in moments])
+    assert words in caplog.text
+    system = System(
+        Cell(None, periodic=False),
+        jnp.asarray(far.positions),
+        jnp.ones(2),
+        jnp.zeros(3),
+        far.symbols,
+        electrons(1, 1),
+    )
+    reference = make_reference(found, system, ONE, complex_orbitals=False, dtype=jnp.float64)
+    assert reference.broken == (words == "are kept")
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.97])

@@ -126,7 +126,7 @@ def test_psi_does_not_depend_on_which_orbitals_span_the_occupied_space():
 def test_exchanged_determinants_make_psi_even_or_odd_under_exchange_of_all_spins(weight, parity):
     """Undressed: psi(up, down) = +-psi(down, up) with weights of +-1, neither with 0."""
     system, reference = chain(4, 0.25)
-    reference = dataclasses.replace(reference, exchanged=True)
+    reference = dataclasses.replace(reference, broken=True)
     wavefunction = network(system, reference)
     params = jax.jit(wavefunction.init)(jax.random.key(1), system, reference)
     head = {
@@ -146,6 +146,43 @@ def test_exchanged_determinants_make_psi_even_or_odd_under_exchange_of_all_spins
         assert abs(abs(ratio) - 1) > 0.01
     else:
         np.testing.assert_allclose(ratio, parity, atol=1e-9)
+
+
+def test_of_three_determinants_the_last_has_its_spins_exchanged():
+    system, reference = chain(4, 0.25)
+    broken = dataclasses.replace(reference, broken=True)
+    swapped = dataclasses.replace(
+        reference,
+        atomic=dataclasses.replace(
+            reference.atomic, coefficients=reference.atomic.coefficients[::-1]
+        ),
+    )
+    ansatz = dataclasses.replace(ANSATZ, determinants=3, exchange=-0.4)
+    build = {"complex_orbitals": True, "dtype": jnp.float64, "reference_orbitals": None}
+    wavefunction = make_wavefunction(ansatz, system, broken, **build)
+    plain = make_wavefunction(ansatz, system, reference, **build)
+    assert wavefunction.orbitals is None and plain.orbitals is not None
+    params = jax.jit(wavefunction.init)(jax.random.key(1), system, broken)
+    walker = system.positions + np.random.default_rng(4).normal(size=(4, 3)) * 0.8
+    orbitals = jax.jit(plain.orbitals)
+    own, other = (orbitals(params, walker, system, r) for r in (reference, swapped))
+    found = jax.jit(wavefunction.apply)(params, walker, system, broken)
+    without = jax.jit(plain.apply)(params, walker, system, reference)
+    wanted = np.linalg.det(own[0]) + np.linalg.det(own[2]) - 0.4 * np.linalg.det(other[1])
+    ratio = wanted / np.linalg.det(own).sum()
+    np.testing.assert_allclose(found.log - without.log, np.log(np.abs(ratio)), atol=1e-9)
+
+
+def test_one_determinant_has_nothing_to_exchange():
+    system, reference = chain(4, 0.25)
+    broken = dataclasses.replace(reference, broken=True)
+    ansatz = dataclasses.replace(ANSATZ, determinants=1)
+    build = {"complex_orbitals": True, "dtype": jnp.float64, "reference_orbitals": None}
+    wavefunction = make_wavefunction(ansatz, system, broken, **build)
+    params = jax.jit(wavefunction.init)(jax.random.key(1), system, broken)
+    assert "exchange" not in params["head"]
+    psi = jax.jit(wavefunction.apply)(params, system.positions + 0.3, system, broken)
+    assert np.isfinite(psi.log)
 
 
 def test_translations_reach_the_range_and_leave_vacuum_alone():
