@@ -81,23 +81,21 @@ class AtomicHead(nn.Module):
         f = jnp.concatenate(factors, axis=-1)
         orbitals = [x.reshape(*x.shape[:2], -1, x.shape[-1]) for x in seen.orbitals]
         phi = jnp.concatenate(orbitals, axis=2)
-        weights = self._weights()  # also where they are not used: a group shares its parameters
-        kinds, most = (2 if exchanges(self.determinants, reference) else 1), max(system.counts)
+        turns, most = (2 if exchanges(self.determinants, reference) else 1), max(system.counts)
         blocks = []
         for part in features.species_slices(system):
-            columns = [slice(k * most, k * most + part.stop - part.start) for k in range(kinds)]
+            columns = [slice(k * most, k * most + part.stop - part.start) for k in range(turns)]
             found = [
-                self._contracted(f[part, :, k::kinds], phi[part, :, :, own_or_other])
+                self._contracted(f[part, :, k::turns], phi[part, :, :, own_or_other])
                 for k, own_or_other in enumerate(columns)
             ]
             blocks.append(jnp.concatenate(found))
-        return Expansion(_block_diagonal(blocks), seen.log_scale, weights if kinds > 1 else None)
+        weights = self._weights() if turns > 1 else None
+        return Expansion(_block_diagonal(blocks), seen.log_scale, weights)
 
-    def _weights(self) -> Array | None:
+    def _weights(self) -> Array:
         """Returns the (D,) weights of the determinants, those with spins exchanged last."""
         exchanged = self.determinants // 2
-        if not exchanged:
-            return None
         start = nn.initializers.constant(self.exchange, self.dtype)
         weights = self.param("exchange", start, (exchanged,))
         return jnp.concatenate([jnp.ones(self.determinants - exchanged, self.dtype), weights])
