@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import types
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from engine.config import MeanFieldConfig
 from engine.errors import ConfigError, NotConvergedError
 from engine.io.mean_field import MeanField, Shell
 from engine.mean_field.basis_sets import check_options, check_orbitals
+from engine.mean_field.moments import log_moments, polarised
 from engine.mean_field.occupation import aufbau
 from engine.mean_field.positrons import positron_orbitals
 from engine.mean_field.primitive import Sampling, sampling
@@ -49,9 +50,6 @@ log = logging.getLogger(__name__)
 
 DEGENERATE_HA = 1e-4
 """A smaller gap means a degenerate open shell."""
-
-LOST = 1e-3
-"""Density matrices of up and down that differ by less in every element are alike."""
 
 LARGE_MESH = 1000
 """PySCF is slow if the mesh that holds all k-points has more points."""
@@ -298,32 +296,8 @@ def converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None = No
     if options.magnetic_moments is None:
         return _converge(field, options, None)
     field = _converge(field, options, polarised(field, options.magnetic_moments))
-    _log_moments(field)
+    log_moments(field)
     return field
-
-
-def polarised(field: Any, moments: Sequence[float]) -> np.ndarray:
-    """Returns the densities (2, ...) of superposed atoms with magnetic moments, to start UHF from.
-
-    Both halves of PySCF's superposition are alike here, whatever it does to break symmetry itself.
-    """
-    molecule = field.mol
-    density = np.array(field.get_init_guess(key="minao")).sum(axis=0) / 2
-    up, down = density.copy(), density.copy()
-    for atom, moment in enumerate(moments):
-        start, end = molecule.aoslice_by_atom()[atom, 2:]
-        own = (..., slice(start, end), slice(start, end))
-        share = moment / molecule.atom_charge(atom)
-        up[own] *= 1 + share
-        down[own] *= 1 - share
-    return np.stack([up, down])
-
-
-def _log_moments(field: Any) -> None:
-    """Says whether up and down still differ in a converged UHF that started from moments."""
-    up, down = (np.asarray(density) for density in field.make_rdm1())
-    kept = np.abs(up - down).max() > LOST
-    log.info("the moments %s", "are kept" if kept else "are lost: up and down have become alike")
 
 
 def _converge(field: Any, options: MeanFieldConfig, start: np.ndarray | None) -> Any:
