@@ -32,6 +32,7 @@ from engine.library import find, read_material
 from engine.optimizer import make_optimizer
 from engine.optimizer.objective import clipped_weights
 from engine.sampler.initial import initial_walkers
+from engine.sections import phase
 from engine.stage.job import load
 from engine.stage.programs import make_measure, make_programs
 
@@ -65,7 +66,7 @@ class Material:
             load(
                 "vmc",
                 json.loads(json.dumps(base))
-                | {"number": "complex", "twist": {"index": t.index, "frac": list(t.frac)}},
+                | {"number": "complex", "twist": config.canonical(phase(t))},
                 system=folder / "system.h5",
                 mean_field=folder / f"mean_field/scf/twist-{t.index:03d}.h5",
             )

@@ -97,11 +97,16 @@ class Material:
         return (self.electrons + spin) // 2, (self.electrons - spin) // 2
 
     @property
+    def spins(self) -> tuple[int, ...]:
+        """N_up - N_down in the simulation cell at each twist."""
+        own = self.config.total_spin
+        return tuple(own if t.spin is None else t.spin for t in self.twists)
+
+    @property
     def most_of_one_spin(self) -> int:
         """Particles of the largest species in the simulation cell, at any twist."""
-        spins = [t.spin for t in self.twists if t.spin is not None] or [0]
-        polarised = (self.electrons + max(map(abs, spins))) // 2
-        return max(*self.counts, polarised, *positron_spins(self.config.positrons))
+        polarised = (self.electrons + max(self.spins)) // 2
+        return max(polarised, *positron_spins(self.config.positrons))
 
     @property
     def folder(self) -> Path:

@@ -66,8 +66,17 @@ def check_run(campaign, material: str, method: str) -> None:
 
 def _check_transfer(campaign, material: str, method: str) -> None:
     """Refuses a start from a network whose parameters cannot be those of the run."""
-    source = campaign.method(material, method).vmc.transfer_from
+    options, spins = campaign.method(material, method).vmc, campaign.material(material).spins
+    source = options.transfer_from
     if source is None:
+        if options.transfer_steps is not None and len(set(spins)) > 1:
+            raise ConfigError(
+                f"twists of spins {list(spins)} that start from the network of twist 0",
+                where=f"{campaign.path}, material '{material}', method '{method}', key 'vmc', "
+                "key 'transfer_steps'",
+                expected="one spin at all twists: electrons keep theirs",
+                remedy="delete transfer_steps for this material (overrides: transfer_steps: null)",
+            )
         return
     where = (
         f"{campaign.path}, material '{material}', method '{method}', key 'vmc', key 'transfer_from'"
@@ -118,6 +127,7 @@ def _parameters(campaign, material: str, method: str) -> dict[str, Any]:
         "electrons up and down": " ".join(map(str, facts.counts)),
         "number of positrons": facts.config.positrons,
         "list of twists": [list(t.frac) for t in facts.twists],
+        "list of spins": list(facts.spins),
         "number of the orbitals": campaign.number(material, method),
         "section 'ansatz'": options.ansatz,
         "precision": options.precision,

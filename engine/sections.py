@@ -47,7 +47,7 @@ def sections(
             "material": material,
             "mean_field": facts.config.mean_field,
             **(_localised(facts) if stage == LOCALISED else {}),
-            "twist": _phase((facts.zone if stage == "zone" else facts.twists)[twist]),
+            "twist": phase((facts.zone if stage == "zone" else facts.twists)[twist]),
             "charge": facts.config.charge,
             "spin": facts.config.total_spin,
             **_positrons(facts),
@@ -79,8 +79,8 @@ def sections(
             "n_electrons": facts.n_electrons,
             "literature": facts.config.literature,
             "twists": [
-                {"spin": facts.config.total_spin} | _phase(t) | {"weight": t.weight}
-                for t in facts.twists
+                phase(t) | {"spin": spin, "weight": t.weight}
+                for t, spin in zip(facts.twists, facts.spins, strict=True)
             ],
             **(_zone(facts) if campaign.space(material, method) == "real" else {}),
         }
@@ -94,7 +94,7 @@ def _of_method(campaign, stage: str, facts: Material, method: str, twist: int) -
     content = {
         "material": facts.name,
         "method": method,
-        "twist": _phase(facts.twists[twist]),
+        "twist": phase(facts.twists[twist]),
         "seed": campaign.seed,
         "number": campaign.number(facts.name, method),
         "precision": options.precision,
@@ -161,7 +161,7 @@ def _positrons(facts: Material) -> dict[str, int]:
 
 def _zone(facts: Material) -> dict[str, Any]:
     """Returns the key where there are some."""
-    zone = [_phase(t) | {"weight": t.weight} for t in facts.zone]
+    zone = [phase(t) | {"weight": t.weight} for t in facts.zone]
     return {"zone": zone} if zone else {}
 
 
@@ -196,7 +196,8 @@ def _background(facts: Material) -> dict[str, bool]:
     return {"neutralising_background": True} if facts.config.neutralising_background else {}
 
 
-def _phase(twist: Twist) -> dict[str, Any]:
+def phase(twist: Twist) -> dict[str, Any]:
+    """Returns a twist as the stages read it; `spin` only where it has one of its own."""
     spin = {} if twist.spin is None else {"spin": twist.spin}
     return {"index": twist.index, "frac": twist.frac, **spin}
 

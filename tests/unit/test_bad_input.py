@@ -157,6 +157,12 @@ BAD = {
         CHAIN.replace("}\nlit", ", spins: [2, 0, 0]}\nlit"),
         ["chain.yaml", "'twists'", "'spins'", "[2, 0, 0]", "method: uhf"],
     ),
+    "transfer between spins": (
+        "materials/chain.yaml",
+        CHAIN.replace("}\nlit", ", spins: [2, 0, 0]}\nlit")
+        + "mean_field: {method: uhf}\noverrides: {net: {vmc: {steps: 10, transfer_steps: 5}}}",
+        ["'chain'", "'transfer_steps'", "spins [2, 0, 0]", "one spin at all twists"],
+    ),
     "impossible spin of a twist": (
         "materials/chain.yaml",
         CHAIN.replace("}\nlit", ", spins: [1, 0, 0]}\nlit") + "mean_field: {method: uhf}",

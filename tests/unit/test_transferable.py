@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from engine.config import AnsatzConfig
+from engine.hamiltonian.kinetic import forward
 from engine.mean_field import gto
 from engine.system.cell import Cell
 from engine.system.system import System, electrons
-from engine.types import AtomicOrbitals, Basis, Reference
+from engine.types import AtomicOrbitals, Basis, Psi, Reference
 from engine.wavefunction import atomic, make_wavefunction
 from engine.wavefunction.jastrow import shared_kinds
 
@@ -171,6 +172,25 @@ def test_of_three_determinants_the_last_has_its_spins_exchanged():
     wanted = np.linalg.det(own[0]) + np.linalg.det(own[2]) - 0.4 * np.linalg.det(other[1])
     ratio = wanted / np.linalg.det(own).sum()
     np.testing.assert_allclose(found.log - without.log, np.log(np.abs(ratio)), atol=1e-9)
+
+
+def test_derivatives_in_parts_are_those_of_the_whole_where_spins_are_exchanged():
+    system, reference = chain(4, 0.25)
+    broken = dataclasses.replace(reference, broken=True)
+    wavefunction = network(system, broken)
+    params = jax.jit(wavefunction.init)(jax.random.key(1), system, broken)
+    walker = system.positions + np.random.default_rng(4).normal(size=(4, 3)) * 0.8
+
+    @jax.jit
+    def derivatives(walker):
+        return [
+            forward(Psi(one, params, system, broken), walker, system.particle_masses)
+            for one in (wavefunction, wavefunction._replace(parts=None))
+        ]
+
+    found, wanted = derivatives(walker)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
 
 
 def test_one_determinant_has_nothing_to_exchange():
