@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from engine.config import SamplerConfig
+from engine.system.system import System
 from engine.types import Sampler
 
 ADAPTATION_RATE = 0.5
@@ -20,8 +21,8 @@ class MetropolisState(NamedTuple):
 
     Attributes:
         walkers: (W, n, 3) positions, bohr, inside the cell.
-        width: (kinds,) standard deviation of the proposal for unit mass, bohr; electrons first
-            where there are any, then positrons.
+        width: (kinds,) standard deviation of the proposal for unit mass where `room` is one, bohr;
+            electrons first where there are any, then positrons.
     """
 
     walkers: Array
@@ -33,10 +34,14 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
 
     A proposal displaces every coordinate by a Gaussian of standard deviation width / sqrt(mass), of
     electrons and of positrons in turn: a positron outside of an atom is as free as the electrons of
-    its core are not. After a step the width of each moves so that its acceptance approaches
-    `options.acceptance` (only where `adapt` is 1), and walkers are wrapped into the cell. In an
-    electron gas the initial width is in units of rs. The width stays below the size of a periodic
-    cell, where a flat density accepts everything.
+    its core are not. Moves of electrons are also proportional to the distance from the nearest
+    nucleus (`room`), so that valence electrons do not go at the pace of the core; the acceptance
+    has the ratio of the densities of a move and of the move back.
+
+    After a step the width of each moves so that its acceptance approaches `options.acceptance`
+    (only where `adapt` is 1), and walkers are wrapped into the cell. In an electron gas the initial
+    width is in units of rs. The width stays below the size of a periodic cell, where a flat density
+    accepts everything.
     """
 
     def init(walkers, system):
@@ -48,17 +53,19 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
         walkers, width = state
         kinds = len(system.kinds)
         moved = [system.particle_charges == charge for charge in system.kinds.values()]
-        scales = jnp.asarray(moved / system.particle_masses**0.5, walkers.dtype)[..., None]
+        scales = jnp.asarray(moved / system.particle_masses**0.5, walkers.dtype)
 
         def move(i, carry):
             walkers, log_old, accepted = carry
             kind = i % kinds
             key_move, key_accept = jax.random.split(jax.random.fold_in(key, i))
             noise = jax.random.normal(key_move, walkers.shape, walkers.dtype)
-            proposal = walkers + width[kind] * scales[kind] * noise
+            here = room(walkers, system)
+            proposal = walkers + (width[kind] * scales[kind] * here)[..., None] * noise
+            back = log_way_back(noise, here / room(proposal, system))
             log_new = log_density(proposal)
             uniform = jax.random.uniform(key_accept, log_old.shape, log_old.dtype, minval=1e-30)
-            accept = jnp.log(uniform) < log_new - log_old
+            accept = jnp.log(uniform) < log_new - log_old + back
             walkers = jnp.where(accept[:, None, None], proposal, walkers)
             accepted = accepted.at[:, kind].add(accept)
             return walkers, jnp.where(accept, log_new, log_old), accepted
@@ -75,3 +82,29 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
         return new, info | {f"width_{name}_bohr": value for name, value in others}
 
     return Sampler(init, step)
+
+
+def room(walkers: Array, system: System) -> Array:
+    """Returns the (..., n) lengths that moves are measured in at walkers (..., n, 3), bohr.
+
+    That of an electron is 1 / Z at the nearest nucleus and grows with the distance from it; that of
+    others is one.
+    """
+    if not len(system.charges):
+        return jnp.ones(walkers.shape[:-1], walkers.dtype)
+    d = system.cell.nearest_image(walkers[..., None, :] - system.positions.astype(walkers.dtype))
+    distance = jnp.sqrt(jnp.sum(d * d, axis=-1))
+    shell = 1 / jnp.maximum(system.charges, 1).astype(walkers.dtype)
+    electron = jnp.asarray(system.particle_charges < 0)
+    return jnp.where(electron, jnp.min(shell + distance, axis=-1), 1).astype(walkers.dtype)
+
+
+def log_way_back(noise: Array, ratio: Array) -> Array:
+    """Returns log of the density of the move back over that of the move, (W,).
+
+    Args:
+        noise: (W, n, 3) of the move, standard normal.
+        ratio: (W, n) length of the move over that of the move back; one where nothing moves.
+    """
+    squared = jnp.sum(noise * noise, axis=-1)
+    return jnp.sum(3 * jnp.log(ratio) - 0.5 * squared * (ratio * ratio - 1), axis=-1)

@@ -7,7 +7,7 @@ import pytest
 
 from engine.config import SamplerConfig
 from engine.sampler.initial import home_nuclei, initial_walkers
-from engine.sampler.metropolis import make_metropolis
+from engine.sampler.metropolis import make_metropolis, room
 from engine.system.cell import Cell
 from engine.system.system import Species, System, electrons
 
@@ -76,6 +76,28 @@ def test_periodic_walkers_stay_in_the_cell_and_follow_the_density():
     assert frac.min() >= 0 and frac.max() < 1 + 1e-12
     mean = np.cos(np.asarray(state.walkers[:, 0]) @ np.asarray(b[0])).mean()
     assert mean == pytest.approx(0.4, abs=4 * 0.65 / np.sqrt(4000))
+
+
+@pytest.mark.parametrize("charge", [1.0, 8.0])
+def test_moves_that_grow_with_the_distance_from_nuclei_leave_a_flat_density_flat(charge):
+    lattice = jnp.array([[4.0, 0.0, 0.0], [1.0, 4.0, 0.0], [0.0, 0.5, 4.0]])
+    here = system(Cell(lattice, periodic=True), electrons(1, 1), charges=(charge,))
+    state, infos = sampled(lambda r: jnp.zeros(len(r)), here, walkers=4000, width_bohr=0.4)
+    d = here.cell.nearest_image(state.walkers - here.positions)
+    inside = np.sum(np.linalg.norm(np.asarray(d), axis=-1) < 1.0)
+    share = 4 * np.pi / 3 / 64
+    assert inside == pytest.approx(8000 * share, abs=4 * np.sqrt(8000 * share * (1 - share)))
+    assert float(infos[-1]["acceptance"]) < 1  # moves were unlike their way back
+
+
+def test_the_length_of_moves_is_that_of_the_shell_and_positrons_have_none():
+    both = system(
+        species=(*electrons(1, 1), Species("positron_up", 1, 1.0)),
+        positions=((0, 0, 0), (3, 0, 0)),
+        charges=(3.0, 1.0),
+    )
+    walkers = jnp.array([[[0, 0, 0], [3, 0, 4], [0, 0, 0.5]]], float)
+    assert room(walkers, both) == pytest.approx(np.array([[1 / 3, 5.0, 1.0]]))
 
 
 def test_electrons_start_at_their_nuclei():
