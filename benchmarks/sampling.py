@@ -33,7 +33,7 @@ def main() -> None:
     options.add_argument("run", type=Path, help="results/<material>/<method>/twist-<k>")
     options.add_argument("--campaign", type=Path, default=Path("campaign.yaml"))
     options.add_argument("--moves", type=int, nargs="+", default=[2, 5, 10, 20])
-    options.add_argument("--acceptance", type=float, nargs="+", default=[0.525])
+    options.add_argument("--acceptance", type=float, nargs="+", default=[0.35])
     options.add_argument("--steps", type=int, default=400)
     chosen = options.parse_args()
     for acceptance in chosen.acceptance:

@@ -103,7 +103,7 @@ class SamplerConfig:
     width_bohr: float = key(
         "initial width of the Gaussian proposal", default=0.3, unit="bohr", above=0
     )
-    acceptance: float = key("acceptance the width adapts to", default=0.525, above=0, below=1)
+    acceptance: float = key("acceptance the width adapts to", default=0.35, above=0, below=1)
     equilibration: int = key(
         "steps (of `moves` moves) before averages or optimisation start", default=50, at_least=0
     )

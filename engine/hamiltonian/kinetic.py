@@ -15,6 +15,7 @@ from jax import Array, lax
 
 from engine import trigonometry
 from engine.errors import ConfigError, nearest
+from engine.row_products import row_products
 from engine.types import Alone, LogPsi, Psi, Walker
 
 for _name, _function in trigonometry.BY_NAME.items():
@@ -197,6 +198,28 @@ def _sum(value: Array, first: Array, second: Array, rates: Array) -> FwdLaplArra
 
 def _jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:
     return FwdLaplArray(value, FwdJacobian.from_dense(jacobian), laplacian)
+
+
+def _row_products(args, kwargs, sparsity_threshold) -> FwdLaplArray:
+    """Row i of the second factor has derivatives by the coordinates of particle i alone."""
+    del kwargs, sparsity_threshold
+    f, phi = args
+    n = len(phi.x)
+    df, dphi = f.jacobian.dense_array, phi.jacobian.dense_array
+    own_df, own_dphi = (
+        jnp.moveaxis(jnp.diagonal(d.reshape(n, 3, *d.shape[1:]), axis1=0, axis2=2), -1, 1)
+        for d in (df, dphi)
+    )
+    by_coordinate = jax.vmap(row_products, in_axes=(0, None))
+    moved = jax.vmap(row_products, in_axes=(None, 0))(f.x, own_dphi)
+    first = by_coordinate(df, phi.x).reshape(n, 3, *moved.shape[1:])
+    first = first + moved * jnp.eye(n, dtype=phi.x.dtype)[:, None, None, :, None]
+    crossed = jax.vmap(row_products)(own_df, own_dphi).sum(axis=0)
+    second = row_products(f.laplacian, phi.x) + row_products(f.x, phi.laplacian) + 2 * crossed
+    return _jet(row_products(f.x, phi.x), first.reshape(-1, *first.shape[2:]), second)
+
+
+register_function(row_products.__name__, _row_products)
 
 
 def _first_and_second(part, walker: Array) -> tuple[Array, Array]:

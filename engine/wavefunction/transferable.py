@@ -31,6 +31,7 @@ from jax import Array
 
 from engine.config import AnsatzConfig
 from engine.errors import ConfigError
+from engine.row_products import row_products
 from engine.system.system import System
 from engine.trigonometry import cos_pi, sin_pi
 from engine.types import Reference, Wavefunction
@@ -82,14 +83,14 @@ class AtomicHead(nn.Module):
         orbitals = [x.reshape(*x.shape[:2], -1, x.shape[-1]) for x in seen.orbitals]
         phi = jnp.concatenate(orbitals, axis=2)
         turns, most = (2 if exchanges(self.determinants, reference) else 1), max(system.counts)
-        blocks = []
-        for part in features.species_slices(system):
-            columns = [slice(k * most, k * most + part.stop - part.start) for k in range(turns)]
-            found = [
-                self._contracted(f[part, :, k::turns], phi[part, :, :, own_or_other])
-                for k, own_or_other in enumerate(columns)
-            ]
-            blocks.append(jnp.concatenate(found))
+        found = [
+            row_products(f[:, :, k::turns], phi[..., k * most : (k + 1) * most])
+            for k in range(turns)
+        ]
+        blocks = [
+            jnp.concatenate([x[:, part, : part.stop - part.start] for x in found])
+            for part in features.species_slices(system)
+        ]
         weights = self._weights() if turns > 1 else None
         return Expansion(_block_diagonal(blocks), seen.log_scale, weights)
 
@@ -117,18 +118,6 @@ class AtomicHead(nn.Module):
         one[0] = 1.0
         out = (out + jnp.asarray(one, out.dtype)).transpose(0, 2, 3, 1, 4)
         return out.reshape(len(a), parts, self.determinants, -1)
-
-    def _contracted(self, f: Array, phi: Array) -> Array:
-        """Returns the (D, n_s, n_s) matrices: (n_s, parts, D, x) times (n_s, parts, x, n_s)."""
-
-        def times(a: int, b: int) -> Array:
-            return jnp.einsum("ikx,ixj->kij", f[:, a], phi[:, b])
-
-        if not self.complex_orbitals:
-            return times(0, 0)
-        if phi.shape[1] == 1:
-            return jax.lax.complex(times(0, 0), times(1, 0))
-        return jax.lax.complex(times(0, 0) - times(1, 1), times(0, 1) + times(1, 0))
 
 
 class WaveHead(nn.Module):

@@ -161,7 +161,7 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     "lih-cell-twists": (2, 1, (2, 2), [1 / 8, 4 / 8, 3 / 8]),
     **{f"lih-cell-a{a}": (2, 1, (2, 2), [1 / 8, 4 / 8, 3 / 8]) for a in (360, 380, 430, 460)},
     "li": (1, 1, (2, 1), [1]),
-    **{f"h{n}-chain-quarter": (2, n // 2, (n // 2,) * 2, [1]) for n in (4, 6, 8, 10, 14)},
+    **{f"h{n}-chain-quarter": (2, n // 2, (n // 2,) * 2, [1]) for n in (4, 6, 8, 10, 14, 18)},
     "diamond": (2, 1, (6, 6), [1]),
     "graphene": (2, 1, (6, 6), [1]),
     "positronium": (0, 1, (1, 0), [1]),
@@ -215,6 +215,7 @@ LITERATURE = {
     "h8-chain-quarter": -0.571099,
     "h10-chain-quarter": -0.569286,
     "h14-chain-quarter": -0.567545,
+    "h18-chain-quarter": -0.566764,
     "diamond": -75.4009,
     "graphene": -76.035,
     "positronium": -0.25,
@@ -223,7 +224,9 @@ LITERATURE = {
     "psh": -0.789196740,
     "lih-positron": -8.10778,
     "electron-gas-2": -0.708241,
-    "electron-gas-7-polarised": None,
+    "electron-gas-7-polarised": 1.12024,
+    "electron-gas-7-polarised-rs5": -0.0666,
+    "electron-gas-7-polarised-rs10": -0.05336,
     "electron-gas-14": None,
     "h2o-sto3g": -75.01553019,
     "ethanol": None,
@@ -258,7 +261,6 @@ LITERATURE = {
     "h50-open-chain-r18": -27.03864,
     **{f"n2-sto3g-r{r}": None for r in STRETCHED},
     **{f"electron-gas-14-rs{rs}": None for rs in (2, 5)},
-    **{f"electron-gas-7-polarised-rs{rs}": None for rs in (5, 10)},
     **{f"wigner-rs{rs}": None for rs in (5, 20, 50, 100, 200)},
 }
 
@@ -278,7 +280,7 @@ def test_shipped_material(name):
     assert value == LITERATURE[name]
     if material.literature:
         units = {
-            **{f"h{n}-chain": "ha_per_atom" for n in (4, 6, 8, 10, 14)},
+            **{f"h{n}-chain": "ha_per_atom" for n in (4, 6, 8, 10, 14, 18)},
             "-ring": "ha_per_atom",
             "electron-gas": "ha_per_electron",
         }
