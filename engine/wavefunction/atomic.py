@@ -238,8 +238,7 @@ def _combined(sums: list[Array], c: Array) -> list[Array]:
     """Returns sum_m S_m c_m, (A_Z, t, J), of coefficients (J, A_Z, t, 2 l + 1)."""
 
     def times(values: Array, weights: Array) -> Array:
-        weights = jnp.moveaxis(weights, 0, 2).astype(values.dtype)
-        return jnp.sum(values[:, :, None] * weights, axis=-1)
+        return jnp.einsum("atm,jatm->atj", values, weights.astype(values.dtype))
 
     if not jnp.iscomplexobj(c):
         return [times(x, c) for x in sums]
