@@ -4,13 +4,15 @@
 
 The folder is that of a run that has come as far as `vmc`. A step makes moves of all walkers and
 evaluates their local energies. Printed are the steps per independent sample (the integrated
-autocorrelation time of the energy), processor seconds per step, and independent samples of all
-walkers per second.
+autocorrelation time) of the energy and of the electrons' distance from the nearest nucleus, summed
+over electrons; processor seconds per step; and independent samples of the slower of both, of all
+walkers, per second.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from pathlib import Path
@@ -25,6 +27,7 @@ from engine import campaign  # noqa: E402
 from engine.estimator.statistics import estimate, stream_count  # noqa: E402
 from engine.stage.job import load, read_start, restored  # noqa: E402
 from engine.stage.programs import make_measure  # noqa: E402
+from engine.system.system import System  # noqa: E402
 
 
 def main() -> None:
@@ -38,16 +41,19 @@ def main() -> None:
     chosen = options.parse_args()
     for acceptance in chosen.acceptance:
         for moves in chosen.moves:
-            tau, seconds, walkers = measure(chosen, moves, acceptance)
+            energy, distance, seconds, walkers = measure(chosen, moves, acceptance)
             print(
-                f"acceptance {acceptance:.2f} moves {moves:3d}: tau {tau:5.2f} steps, "
-                f"{seconds:.4f} s/step, {walkers / (tau * seconds):7.0f} independent samples/s",
+                f"acceptance {acceptance:.2f} moves {moves:3d}: tau {energy:5.2f} (energy) "
+                f"{distance:5.2f} (distance) steps, {seconds:.4f} s/step, "
+                f"{walkers / (np.nanmax([energy, distance]) * seconds):7.0f} independent samples/s",
                 flush=True,
             )
 
 
-def measure(chosen: argparse.Namespace, moves: int, acceptance: float) -> tuple[float, float, int]:
-    """Returns tau in steps, processor seconds per step and the number of walkers."""
+def measure(
+    chosen: argparse.Namespace, moves: int, acceptance: float
+) -> tuple[float, float, float, int]:
+    """Returns tau of energy and distance in steps, processor seconds per step, and walkers."""
     material, method, twist = chosen.run.parts[-3:]
     plan = campaign.load(chosen.campaign, chosen.campaign.parent)
     sections = plan.sections("evaluate", material, method, int(twist.removeprefix("twist-")))
@@ -59,13 +65,24 @@ def measure(chosen: argparse.Namespace, moves: int, acceptance: float) -> tuple[
     params, state = restored(job, read_start(start), start)
     equilibrate, step = make_measure(job, "evaluate")
     state = equilibrate(params, state)
-    streams, series, seconds = stream_count(job.walkers), [], []
+    energies, distances, seconds = [], [], []
     for i in range(chosen.steps):
         begun = time.process_time()
         state, energy, _ = jax.block_until_ready(step(params, state, i, 0.0))
         seconds.append(time.process_time() - begun)
-        series.append(np.asarray(energy.real).reshape(streams, -1).mean(axis=1))
-    return estimate(np.array(series)).tau, float(np.median(seconds)), job.walkers
+        energies.append(np.asarray(energy.real))
+        if job.system.symbols:
+            distances.append(distance_from_nuclei(state.walkers, job.system))
+    streams = np.array(energies).reshape(chosen.steps, stream_count(job.walkers), -1).mean(axis=2)
+    slow = estimate(np.array(distances)).tau if distances else math.nan
+    return estimate(streams).tau, slow, float(np.median(seconds)), job.walkers
+
+
+def distance_from_nuclei(walkers: jax.Array, system: System) -> np.ndarray:
+    """Returns (W,) sums of the electrons' distances from the nearest nucleus, bohr."""
+    electrons = walkers[:, system.particle_charges < 0]
+    d = system.cell.nearest_image(electrons[:, :, None] - system.positions)
+    return np.linalg.norm(np.asarray(d, float), axis=-1).min(axis=-1).sum(axis=-1)
 
 
 if __name__ == "__main__":

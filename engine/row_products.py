@@ -3,7 +3,8 @@
     A_kij = sum_x f_ikx phi_ixj
 
 phi_i is a function of particle i, f_i of all. Of the derivatives of such a product only the rows'
-own coordinates meet both factors; `engine/hamiltonian/kinetic.py` has the rule.
+own coordinates meet both factors; `engine/hamiltonian/kinetic.py` has the rule, for walkers whose
+particles are in the order of the rows.
 """
 
 from __future__ import annotations

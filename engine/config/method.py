@@ -101,7 +101,10 @@ class SamplerConfig:
     walkers: int = key("number of walkers", default=256, at_least=2)
     moves: int = key("moves of all particles between optimisation steps", default=10, at_least=1)
     width_bohr: float = key(
-        "initial width of the Gaussian proposal", default=0.3, unit="bohr", above=0
+        "initial width of moves, of electrons beside nuclei where their length is 1 bohr",
+        default=0.3,
+        unit="bohr",
+        above=0,
     )
     acceptance: float = key("acceptance the width adapts to", default=0.35, above=0, below=1)
     equilibration: int = key(

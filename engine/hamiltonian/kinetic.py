@@ -201,7 +201,7 @@ def _jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:
 
 
 def _row_products(args, kwargs, sparsity_threshold) -> FwdLaplArray:
-    """Row i of the second factor has derivatives by the coordinates of particle i alone."""
+    """Row i of the second factor has derivatives by the coordinates 3 i to 3 i + 2 alone."""
     del kwargs, sparsity_threshold
     f, phi = args
     n = len(phi.x)

@@ -40,8 +40,8 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
 
     After a step the width of each moves so that its acceptance approaches `options.acceptance`
     (only where `adapt` is 1), and walkers are wrapped into the cell. In an electron gas the initial
-    width is in units of rs. The width stays below the size of a periodic cell, where a flat density
-    accepts everything.
+    width is in units of rs. The width stays below the size of a periodic cell: without nuclei, a
+    flat density accepts everything.
     """
 
     def init(walkers, system):

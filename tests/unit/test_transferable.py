@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.config import AnsatzConfig
-from engine.hamiltonian.kinetic import forward
+from engine.hamiltonian.kinetic import ROUTES
 from engine.mean_field import gto
 from engine.system.cell import Cell
 from engine.system.system import System, electrons
@@ -174,7 +174,7 @@ def test_of_three_determinants_the_last_has_its_spins_exchanged():
     np.testing.assert_allclose(found.log - without.log, np.log(np.abs(ratio)), atol=1e-9)
 
 
-def test_derivatives_in_parts_are_those_of_the_whole_where_spins_are_exchanged():
+def test_derivatives_forward_are_those_of_a_loop_where_spins_are_exchanged():
     system, reference = chain(4, 0.25)
     broken = dataclasses.replace(reference, broken=True)
     wavefunction = network(system, broken)
@@ -183,10 +183,8 @@ def test_derivatives_in_parts_are_those_of_the_whole_where_spins_are_exchanged()
 
     @jax.jit
     def derivatives(walker):
-        return [
-            forward(Psi(one, params, system, broken), walker, system.particle_masses)
-            for one in (wavefunction, wavefunction._replace(parts=None))
-        ]
+        psi = Psi(wavefunction, params, system, broken)
+        return [route(psi, walker, system.particle_masses) for route in ROUTES.values()]
 
     found, wanted = derivatives(walker)
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
