@@ -10,8 +10,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "engine").rglob("*.py"))
 
-FOUNDATION = {"engine", "errors", "units", "keys", "log", "config", "devices"}
-FOUNDATION |= {"row_products", "trigonometry"}
+FOUNDATION = {
+    "engine",
+    "errors",
+    "units",
+    "keys",
+    "log",
+    "config",
+    "devices",
+    "row_products",
+    "trigonometry",
+}
 ALLOWED = {
     "foundation": FOUNDATION,
     "types": FOUNDATION | {"system"},
