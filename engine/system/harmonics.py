@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def solid_harmonics(l: int, d: Array, squared: Array) -> Array:
+def solid_harmonics(l: int, d: Array, squared: Array, axis: int = -1) -> Array:
     """Returns the real solid harmonics r^l Y_lm, normalised on the unit sphere.
 
     With (x + i y)^m = A_m + i B_m and the Legendre recursion in z and r^2,
@@ -19,11 +19,12 @@ def solid_harmonics(l: int, d: Array, squared: Array) -> Array:
         l: Angular momentum.
         d: (..., 3) displacement.
         squared: (...) its square.
+        axis: Which one of d has its components; that of the 2l+1 values in the result.
 
     Returns:
         (..., 2l+1), m = -l..l; l = 1 as x, y, z.
     """
-    x, y, z = d[..., 0], d[..., 1], d[..., 2]
+    x, y, z = (jnp.take(d, k, axis) for k in range(3))
     cosine, sine = [jnp.ones_like(x)], [jnp.zeros_like(x)]
     for _ in range(l):
         cosine, sine = (
@@ -36,7 +37,7 @@ def solid_harmonics(l: int, d: Array, squared: Array) -> Array:
         values[m] = q * cosine[m]
         values[-m] = q * (sine[m] if m else cosine[0])
     order = (1, -1, 0) if l == 1 else range(-l, l + 1)
-    return jnp.stack([values[m] for m in order], axis=-1)
+    return jnp.stack([values[m] for m in order], axis=axis)
 
 
 def _norm(l: int, m: int) -> float:

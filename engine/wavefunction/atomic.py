@@ -1,17 +1,23 @@
 """Atomic functions with learned radial parts, summed over the lattice at the twist.
 
-    S_mu(r) = sum_T exp(i theta.T) w(r - R - T) r_T^l Y_lm(r_T) sum_m p_mu,m exp(-sigma_m |r_T|),
+    S_mu(r) = sum_T exp(i theta.T) w(s_T) r_T^l Y_lm(r_T) sum_m p_mu,m exp(-sigma_m |r_T|),
 
 r_T = r - R - T. Each shell of the mean field's basis has one learned radial part per element, which
 starts as the closest one to its Gaussians: with the mean field's coefficients these functions give
-its orbitals at any twist, in any supercell, with cusps. The window w is one near the nucleus and
-falls to zero where the list of translations ends: sums are smooth and exactly periodic.
+its orbitals at any twist, in any supercell, with cusps. The window w = (1 - (s / RANGE)^4)^3 of the
+distance s along the lattice, that is in a crystal |r_T|, along a chain the part of r_T along it,
+ends the sum: it is smooth, exactly periodic and the same in every supercell.
+
+What is summed over T first, for all functions of an element in one product of matrices, is
+
+    M_lm,m = sum_T exp(i theta.T) w r_T^l Y_lm(r_T) exp(-sigma_m |r_T|).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -19,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from scipy.optimize import lsq_linear
 
 from engine.system.harmonics import solid_harmonics
 from engine.system.system import System
@@ -26,12 +33,12 @@ from engine.trigonometry import cos_pi, sin_pi
 from engine.types import Basis
 from engine.wavefunction.features import length
 
-RANGE_BOHR = 9.0
-"""Translations reach at least this far; the widest exponential has fallen to 1 per cent there."""
-EXPONENTS = 5
-WIDEST = 0.5
+RANGE_BOHR = 8.0
+"""Where sums over the lattice end."""
+EXPONENTS = 6
+WIDEST = 0.2
 """Initial smallest exponent, 1/bohr."""
-GRID_BOHR = np.linspace(0.02, 10.0, 200)
+GRID_BOHR = np.linspace(0.02, 20.0, 400)
 """Where radial parts are fitted."""
 RIDGE = 1e-6
 """Of the fit, relative to the largest element of its matrix."""
@@ -59,6 +66,11 @@ class Element:
     symbol: str
     atoms: np.ndarray
     shells: tuple[Shells, ...] = ()
+
+    @property
+    def angular(self) -> int:
+        """The largest l; at least 1, for features that point somewhere."""
+        return max([1, *(s.angular for s in self.shells)])
 
     @property
     def functions(self) -> int:
@@ -97,61 +109,106 @@ def _shells(basis: Basis, atoms: np.ndarray) -> tuple[Shells, ...]:
     )
 
 
-def translations(system: System) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (T, 3) integers around the nearest image, and (3,) half widths of the box of them.
+def compact(system: System) -> list[int]:
+    """Returns the lattice vectors along which functions of other cells reach into this one."""
+    if not system.cell.periodic:
+        return []
+    heights = 1 / np.linalg.norm(np.linalg.inv(np.asarray(system.cell.lattice, float)), axis=0)
+    return [k for k in range(3) if heights[k] < 2 * RANGE_BOHR]
+
+
+def translations(system: System) -> np.ndarray:
+    """Returns (T, 3) integers: all translations that bring a nearest image within the range.
+
+    Nearest images have fractional coordinates from -1/2 to 1/2. Where a cell is so wide that
+    functions of other cells do not reach, they are left alone.
 
     Args:
         system: With a lattice that is not traced.
     """
-    if not system.cell.periodic:
-        return np.zeros((1, 3)), np.full(3, 0.5)
-    heights = 1 / np.linalg.norm(np.linalg.inv(np.asarray(system.cell.lattice, float)), axis=0)
-    reach = np.maximum(np.ceil(RANGE_BOHR / heights - 0.5), 0).astype(int)
-    box = itertools.product(*(range(-m, m + 1) for m in reach))
-    return np.array(list(box), float), reach + 0.5
+    axes = compact(system)
+    if not axes:
+        return np.zeros((1, 3))
+    lattice = np.asarray(system.cell.lattice, float)[axes]
+    heights = 1 / np.linalg.norm(np.linalg.pinv(lattice), axis=0)
+    most = np.floor(RANGE_BOHR / heights + 0.5).astype(int)
+    found = []
+    for steps in itertools.product(*(range(-m, m + 1) for m in most)):
+        closest = lsq_linear(lattice.T, -np.array(steps) @ lattice, bounds=(-0.5, 0.5))
+        if np.sqrt(2 * closest.cost) < RANGE_BOHR:
+            found.append(np.zeros(3))
+            found[-1][axes] = steps
+    return np.array(found)
 
 
 class Place(NamedTuple):
     """Where a particle is among the images of A atoms, T translations.
 
     Attributes:
-        vectors: (A, T, 3) bohr.
+        vectors: (A, 3, T) bohr.
         distance: (A, T) bohr.
         window: (A, T).
-        half_turns: (A, T) phase of each image in units of pi.
+        turns: (A,) phase of the image that is nearest, in units of pi.
+        waves: (2, T) cosine and sine of the phases of the others, or nothing.
     """
 
     vectors: Array
     distance: Array
     window: Array
-    half_turns: Array
+    turns: Array
+    waves: Array | None
 
     def of(self, element: Element) -> Place:
         """Returns the same among the images of an element's atoms."""
-        return Place(*(x[element.atoms] for x in self))
+        own = (x[element.atoms] for x in self[:4])
+        return Place(*own, self.waves)
 
 
-def place(r: Array, system: System, images: np.ndarray, spans: np.ndarray) -> Place:
-    """Returns the displacements of a particle at r (3,) from the images of all nuclei."""
+def place(
+    r: Array, system: System, images: np.ndarray, axes: Sequence[int], *, twisted: bool
+) -> Place:
+    """Returns the displacements of a particle at r (3,) from the images of all nuclei.
+
+    Args:
+        r: Bohr.
+        system: Nuclei, lattice and twist.
+        images: Of `translations`.
+        axes: Of `compact`.
+        twisted: Whether images have phases.
+    """
     d = r - system.positions.astype(r.dtype)
     if not system.cell.periodic:
-        vectors = d[:, None]
-        distance = length(jnp.sum(vectors * vectors, axis=-1))
-        return Place(vectors, distance, jnp.ones_like(distance), jnp.zeros_like(distance))
-    images = jnp.asarray(images, r.dtype)
+        squared = jnp.sum(d * d, axis=-1)[:, None]
+        return Place(d[..., None], length(squared), jnp.ones_like(squared), 0 * squared[:, 0], None)
+    lattice = system.cell.lattice.astype(r.dtype)
     frac = system.cell.fractional(d)
-    near = jnp.round(jax.lax.stop_gradient(frac))[:, None]
-    frac = (frac[:, None] - near) + images
-    share = (frac / jnp.asarray(spans, r.dtype)) ** 2
-    share = 1 - share * share
-    window = share[..., 0] * share[..., 1] * share[..., 2]
-    vectors = frac @ system.cell.lattice.astype(r.dtype)
-    return Place(
-        vectors,
-        length(jnp.sum(vectors * vectors, axis=-1)),
-        window * window * window,
-        2 * (near - images) @ system.twist.astype(r.dtype),
-    )
+    near = jnp.round(jax.lax.stop_gradient(frac))
+    frac = frac - near
+    shifts = jnp.asarray(images, r.dtype)
+    vectors = (frac @ lattice)[..., None] + (shifts @ lattice).T
+    squared = jnp.sum(vectors * vectors, axis=1)
+    share = jnp.square(_along(vectors, squared, lattice, axes) / RANGE_BOHR**2)
+    window = jnp.maximum(1 - share, 0) ** 3
+    for k in sorted(set(range(3)) - set(axes)):
+        window = window * (1 - (2 * frac[:, k, None]) ** 4) ** 3
+    waves = None
+    if twisted:
+        half_turns = -2 * shifts @ system.twist.astype(r.dtype)
+        waves = jnp.stack([cos_pi(half_turns), sin_pi(half_turns)])
+    turns = 2 * near @ system.twist.astype(r.dtype)
+    return Place(vectors, length(squared), window, turns, waves)
+
+
+def _along(vectors: Array, squared: Array, lattice: Array, axes: Sequence[int]) -> Array:
+    """Returns (A, T): the square of the part of vectors (A, 3, T) along some lattice vectors."""
+    if len(axes) == 3:
+        return squared
+    if not axes:
+        return jnp.zeros_like(squared)
+    rows = lattice[jnp.asarray(axes)]
+    direction = rows[0] if len(axes) == 1 else jnp.cross(*rows)
+    part = jnp.square(jnp.einsum("x,axt->at", direction, vectors)) / jnp.vdot(direction, direction)
+    return part if len(axes) == 1 else squared - part
 
 
 class Exponentials(nn.Module):
@@ -167,7 +224,7 @@ class Exponentials(nn.Module):
 
     @nn.compact
     def __call__(self, where: Place, system: System) -> tuple[list[Array], Array]:
-        """Returns, per element, (A_Z, T, EXPONENTS), and the logarithm of their common factor.
+        """Returns, per element, (A_Z, EXPONENTS, T), and the logarithm of their common factor.
 
         The logarithm is a constant to differentiation.
         """
@@ -175,10 +232,32 @@ class Exponentials(nn.Module):
         for element in self.elements:
             start = initial_exponents(system.charges[element.atoms[0]], self.dtype)
             sigma = self.param(f"sigma_{element.symbol}", lambda _, s=start: s)
-            exponents.append(-where.distance[element.atoms][..., None] * jnp.abs(sigma))
+            exponents.append(-where.distance[element.atoms][:, None] * jnp.abs(sigma)[:, None])
         peaks = jnp.stack([x.max() for x in exponents])
         largest = jax.lax.stop_gradient(peaks.max())
         return [jnp.exp(x - largest) for x in exponents], largest
+
+
+def moments(values: Array, where: Place, angular: int) -> Array:
+    """Returns the sums over images M (A, waves, EXPONENTS, (angular + 1)^2).
+
+    Waves are one, the cosine and the sine of the phases, or one alone.
+
+    Args:
+        values: (A, EXPONENTS, T) of `Exponentials`.
+        where: Of the same atoms.
+        angular: Largest l.
+    """
+    squared = where.distance * where.distance
+    weights = jnp.concatenate(
+        [solid_harmonics(l, where.vectors, squared, axis=1) for l in range(angular + 1)], axis=1
+    )
+    weights = weights * where.window[:, None]
+    waves = values[:, None]
+    if where.waves is not None:
+        waves = jnp.concatenate([waves, waves * where.waves[:, None]], axis=1)
+    rows = waves.reshape(len(waves), -1, waves.shape[-1])
+    return jnp.einsum("aet,akt->aek", rows, weights).reshape(*waves.shape[:3], -1)
 
 
 def initial_exponents(charge: Array, dtype) -> Array:
@@ -192,22 +271,22 @@ class Orbitals(nn.Module):
 
     Attributes:
         element: The atoms.
-        twisted: Whether images have phases.
+        axes: Lattice vectors that sums are along.
         dtype: Of the parameters.
     """
 
     element: Element
-    twisted: bool
+    axes: Sequence[int]
     dtype: jnp.dtype
 
     @nn.compact
     def __call__(
-        self, values: Array, where: Place, charge: Array, basis: Basis, coefficients: Array
+        self, sums: Array, where: Place, charge: Array, basis: Basis, coefficients: Array
     ) -> list[Array]:
         """Returns the (A_Z, functions, J) real, or real and imaginary, parts.
 
         Args:
-            values: (A_Z, T, EXPONENTS) of `Exponentials`.
+            sums: (A_Z, waves, EXPONENTS, lm) of `moments`.
             where: Of the atoms of the element.
             charge: Of their nuclei.
             basis: The Gaussians.
@@ -215,23 +294,21 @@ class Orbitals(nn.Module):
         """
         parts = []
         for shells in self.element.shells:
-            start = fitted(basis, shells, initial_exponents(charge, self.dtype))
-            radial = self.param(f"radial_{shells.angular}", lambda _, s=start: s)
-            angular = solid_harmonics(shells.angular, where.vectors, where.distance**2)
-            angular = angular * where.window[..., None]
-            sums = _bloch(values @ radial.T, angular, where.half_turns, twisted=self.twisted)
-            parts.append(_combined(sums, coefficients[:, shells.columns]))
+            l = shells.angular
+            start = fitted(basis, shells, initial_exponents(charge, self.dtype), self.axes)
+            radial = self.param(f"radial_{l}", lambda _, s=start: s)
+            own = jnp.einsum("tm,awmk->watk", radial, sums[..., l * l : (l + 1) ** 2])
+            parts.append(_combined(_turned(own, where), coefficients[:, shells.columns]))
         return [jnp.concatenate(x, axis=1) for x in zip(*parts, strict=True)]
 
 
-def _bloch(radial: Array, angular: Array, half_turns: Array, *, twisted: bool) -> list[Array]:
-    """Returns real (and imaginary) part of the sum over images, (A_Z, t, 2 l + 1)."""
-    waves = [wave(half_turns) for wave in (cos_pi, sin_pi)] if twisted else [None]
-    found = []
-    for wave in waves:
-        weighted = angular if wave is None else angular * wave[..., None]
-        found.append(jnp.sum(radial[..., None] * weighted[:, :, None], axis=1))
-    return found
+def _turned(sums: Array, where: Place) -> list[Array]:
+    """Returns real (and imaginary) part of the sums (waves, A_Z, t, 2 l + 1) at the twist."""
+    if where.waves is None:
+        return [sums[0]]
+    cosine, sine = (wave(where.turns)[:, None, None] for wave in (cos_pi, sin_pi))
+    _, real, imag = sums
+    return [cosine * real - sine * imag, sine * real + cosine * imag]
 
 
 def _combined(sums: list[Array], c: Array) -> list[Array]:
@@ -251,20 +328,51 @@ def _combined(sums: list[Array], c: Array) -> list[Array]:
     ]
 
 
-def fitted(basis: Basis, shells: Shells, sigma: Array) -> Array:
+def fitted(basis: Basis, shells: Shells, sigma: Array, axes: Sequence[int]) -> Array:
     """Returns (t, EXPONENTS): the sums of exponentials closest to the radial parts of shells.
 
-    Least squares with the weight r^(2 l + 2) of space.
+    Least squares with the weight r^(2 l + 2) of space, the window averaged over directions.
     """
-    r = jnp.asarray(GRID_BOHR)
-    weight = r[:, None] ** (shells.angular + 1)
-    matrix = weight * jnp.exp(-jnp.abs(sigma.astype(r.dtype)) * r[:, None])
-    targets = [
-        jnp.exp(-(r[:, None] ** 2) * basis.exponents[i].astype(r.dtype))
-        @ basis.coefficients[i][:, c].astype(r.dtype)
-        for i, c in shells.sources
-    ]
-    target = weight * jnp.stack(targets, axis=1)
+    matrix, target = _weighted(basis, shells, sigma, axes)
     normal = matrix.T @ matrix
     normal = normal + RIDGE * normal.max() * jnp.eye(len(normal), dtype=normal.dtype)
     return jnp.linalg.solve(normal, matrix.T @ target).T.astype(sigma.dtype)
+
+
+def misfit(basis: Basis, element: Element, charge: Array, axes: Sequence[int]) -> float:
+    """Returns how far radial parts start from those of the basis: the largest relative norm."""
+    worst = 0.0
+    for shells in element.shells:
+        sigma = initial_exponents(charge, jnp.float64)
+        matrix, target = _weighted(basis, shells, sigma, axes)
+        left = target - matrix @ fitted(basis, shells, sigma, axes).T
+        norms = jnp.linalg.norm(left, axis=0) / jnp.linalg.norm(target, axis=0)
+        worst = max(worst, float(norms.max()))
+    return worst
+
+
+def _weighted(
+    basis: Basis, shells: Shells, sigma: Array, axes: Sequence[int]
+) -> tuple[Array, Array]:
+    """Returns exponentials (points, EXPONENTS) and radial parts (points, t) on the grid."""
+    r = jnp.asarray(GRID_BOHR)[:, None]
+    weight = r ** (shells.angular + 1)
+    model = jnp.exp(-jnp.abs(sigma.astype(r.dtype)) * r) * mean_window(len(axes))[:, None]
+    radial = [
+        jnp.exp(-(r**2) * basis.exponents[i].astype(r.dtype))
+        @ basis.coefficients[i][:, c].astype(r.dtype)
+        for i, c in shells.sources
+    ]
+    return weight * model, weight * jnp.stack(radial, axis=1)
+
+
+def mean_window(directions: int) -> np.ndarray:
+    """Returns the window at the distances of the grid, averaged over a sphere.
+
+    Args:
+        directions: How many dimensions the lattice has.
+    """
+    cosine = (np.arange(50) + 0.5) / 50
+    along = (0 * cosine, cosine, np.sqrt(1 - cosine**2), 0 * cosine + 1)[directions]
+    share = (GRID_BOHR[:, None] * along / RANGE_BOHR) ** 4
+    return np.mean(np.maximum(1 - share, 0) ** 3, axis=1)

@@ -21,12 +21,15 @@ from jax import Array
 from engine.system.system import System
 from engine.types import NOTHING, Alone, Reference
 from engine.wavefunction import atomic, features
-from engine.wavefunction.atomic import Element, Exponentials, Place
+from engine.wavefunction.atomic import Element, Exponentials
 from engine.wavefunction.ferminet import FermiNet
 from engine.wavefunction.layers import Dense, residual, species_means
 
 PAIR_RANGE = 3.0
 """Width of the Gaussian that pair features are multiplied by, bohr; in a gas in units of rs."""
+
+UNIT = np.sqrt(4 * np.pi / np.array([1, 3, 3, 3]))
+"""Over the norms of r^l Y_lm with l = 0 and 1."""
 
 
 class Seen(NamedTuple):
@@ -54,13 +57,13 @@ class Frame(NamedTuple):
     Attributes:
         elements: Its elements.
         images: (T, 3) translations.
-        spans: (3,) half widths of their box.
+        axes: Lattice vectors they are along.
         twisted: Whether images have phases.
     """
 
     elements: tuple[Element, ...]
     images: np.ndarray
-    spans: np.ndarray
+    axes: Sequence[int]
     twisted: bool
 
 
@@ -121,7 +124,7 @@ class NuclearSurroundings(Surroundings):
         self.exponentials = Exponentials(elements, self.dtype)
         self.embed = {e.symbol: Dense(self.pair_width, self.dtype, bias=False) for e in elements}
         self.orbitals = {
-            e.symbol: atomic.Orbitals(e, self.frame.twisted, self.dtype) for e in elements
+            e.symbol: atomic.Orbitals(e, self.frame.axes, self.dtype) for e in elements
         }
         self.shared = Dense(self.pair_width, self.dtype)
 
@@ -131,7 +134,8 @@ class NuclearSurroundings(Surroundings):
         These are, side by side: the logarithm of the orbitals' factor, per element its features
         (A_Z, f), and per element the orbitals (parts, A_Z, functions, J).
         """
-        where = atomic.place(r, system, self.frame.images, self.frame.spans)
+        frame = self.frame
+        where = atomic.place(r, system, frame.images, frame.axes, twisted=frame.twisted)
         values, log_scale = self.exponentials(where, system)
         tables = _padded(reference.atomic.coefficients)
         coefficients = tables[species]
@@ -141,19 +145,20 @@ class NuclearSurroundings(Surroundings):
         sites, orbitals = [], []
         for e, x in zip(self.frame.elements, values, strict=True):
             here = where.of(e)
-            sites.append(self._site(e, x * here.window[..., None], here, jnp.exp(log_scale)))
+            sums = atomic.moments(x, here, e.angular)
+            sites.append(self._site(e, sums[:, 0], jnp.exp(log_scale)))
             charge = system.charges[e.atoms[0]]
             orbitals += self.orbitals[e.symbol](
-                x, here, charge, reference.atomic.basis, coefficients
+                sums, here, charge, reference.atomic.basis, coefficients
             )
         parts = [log_scale[None], *sites, *orbitals]
         return jnp.concatenate([part.ravel() for part in parts])
 
-    def _site(self, e: Element, x: Array, here: Place, scale: Array) -> Array:
-        """Returns (A_Z, f) features made of the exponentials, as numbers and as vectors."""
-        directed = jnp.sum(x[..., None] * here.vectors[:, :, None], axis=1)
-        seen = jnp.concatenate([x.sum(axis=1), directed.reshape(len(x), -1)], axis=-1)
-        return jnp.tanh(self.embed[e.symbol](seen * scale))
+    def _site(self, e: Element, sums: Array, scale: Array) -> Array:
+        """Returns (A_Z, f) features made of sums over images (A_Z, EXPONENTS, lm): s and p."""
+        seen = sums[..., :4] * jnp.asarray(UNIT, sums.dtype) * scale
+        seen = jnp.concatenate([seen[..., 0], seen[..., 1:].reshape(len(seen), -1)], axis=-1)
+        return jnp.tanh(self.embed[e.symbol](seen))
 
     def __call__(self, walker: Array, near: Array | None, system: System, own: Alone) -> Seen:
         """Maps a walker (n, 3), the means of pair features and those of single particles."""

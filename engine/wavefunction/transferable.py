@@ -23,6 +23,8 @@ non-linear in the coefficients.
 
 from __future__ import annotations
 
+import logging
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -34,7 +36,7 @@ from engine.errors import ConfigError
 from engine.row_products import row_products
 from engine.system.system import System
 from engine.trigonometry import cos_pi, sin_pi
-from engine.types import Reference, Wavefunction
+from engine.types import Basis, Reference, Wavefunction
 from engine.wavefunction import atomic, features
 from engine.wavefunction.atomic import Element
 from engine.wavefunction.determinant import Expansion
@@ -49,8 +51,12 @@ from engine.wavefunction.surroundings import (
     spread,
 )
 
+log = logging.getLogger(__name__)
+
 DRESSING = nn.initializers.variance_scaling(0.03, "fan_in", "normal")
 """Small: psi starts close to the mean field, the determinants a little apart."""
+FAR_OFF = 0.3
+"""Relative norm by which radial parts may start from those of the basis without a warning."""
 
 
 class AtomicHead(nn.Module):
@@ -189,9 +195,12 @@ def make(
     basis = reference.atomic.basis if reference.atomic else None
     frame = Frame(
         atomic.elements(system.symbols, basis),
-        *atomic.translations(system),
+        atomic.translations(system),
+        atomic.compact(system),
         twisted=complex_orbitals and system.cell.periodic,
     )
+    if basis:
+        _check_reach(system, basis, frame)
     dtype = jnp.dtype(dtype)
     sizes = (config.layers, config.width, config.pair_width, config.jastrow, dtype)
     if reference.atomic:
@@ -217,6 +226,21 @@ def make(
     )
     # Half of the determinants are not those of the mean field that pretraining would fit.
     return made._replace(orbitals=None) if exchanges(config.determinants, reference) else made
+
+
+def _check_reach(system: System, basis: Basis, frame: Frame) -> None:
+    """Warns of atomic functions that exponentials within the range cannot be."""
+    for element in frame.elements:
+        charge = jnp.asarray(system.charges)[element.atoms[0]]
+        if (off := atomic.misfit(basis, element, charge, frame.axes)) > FAR_OFF:
+            log.warning(
+                "a function of %s is %.0f %% off at the start of ansatz 'transferable', whose "
+                "functions end at %g bohr: psi will start far from the mean field. Take a basis "
+                "without diffuse functions (section 'mean_field', key 'basis': pob-tzvp)",
+                element.symbol,
+                100 * off,
+                atomic.RANGE_BOHR,
+            )
 
 
 def exchanges(determinants: int, reference: Reference) -> bool:

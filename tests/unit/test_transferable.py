@@ -203,11 +203,91 @@ def test_one_determinant_has_nothing_to_exchange():
     assert np.isfinite(psi.log)
 
 
-def test_translations_reach_the_range_and_leave_vacuum_alone():
+FCC = 3.8 * (1 - np.eye(3))
+TRICLINIC = np.array([[4.1, 0.0, 0.2], [0.9, 4.6, 0.0], [-0.5, 0.3, 7.3]])
+LAYER = np.array([[4.6, 0.0, 0.0], [-2.3, 4.0, 0.0], [0.0, 0.0, 40.0]])
+
+
+def crystal(lattice, places):
+    cell, count = Cell(jnp.asarray(lattice), True), len(places)
+    charges = jnp.ones(count)
+    return System(cell, jnp.asarray(places), charges, jnp.zeros(3), ("H",) * count, electrons(1, 0))
+
+
+def test_along_a_chain_there_are_translations_along_it_alone():
     system, _ = chain(4, 0.0)
-    images, spans = atomic.translations(system)
-    assert len(images) == 3 and set(images[:, 0]) == {-1, 0, 1} and not images[:, 1:].any()
-    assert spans[0] * 7.2 >= atomic.RANGE_BOHR
+    assert atomic.compact(system) == [0]
+    assert atomic.translations(system).tolist() == [[-1, 0, 0], [0, 0, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("lattice", [FCC, TRICLINIC, LAYER])
+def test_translations_are_those_that_bring_an_image_within_the_range(lattice):
+    system = crystal(lattice, np.zeros((1, 3)))
+    axes = atomic.compact(system)
+    found = {tuple(t) for t in atomic.translations(system).astype(int).tolist()}
+    rng = np.random.default_rng(0)
+    corners = rng.choice([-0.5, 0.0, 0.5], size=(300, 3))
+    inside = np.concatenate([corners, rng.uniform(-0.5, 0.5, size=(20000, 3))])[:, axes]
+    seen = set()
+    for t in np.ndindex(*(13,) * len(axes)):
+        shift = np.array(t) - 6
+        closest = np.linalg.norm((inside + shift) @ lattice[axes], axis=1).min()
+        whole = np.zeros(3, int)
+        whole[axes] = shift
+        if closest < atomic.RANGE_BOHR:
+            seen.add(tuple(whole.tolist()))
+        elif closest > atomic.RANGE_BOHR + 0.5:
+            assert tuple(whole.tolist()) not in found
+    assert seen <= found
+
+
+def sums_of(system, r):
+    """Sums over all images of all atoms, (waves, EXPONENTS, 9)."""
+    images, axes = atomic.translations(system), atomic.compact(system)
+    where = atomic.place(r, system, images, axes, twisted=True)
+    values = jnp.exp(-where.distance[:, None] * jnp.linspace(0.5, 2.0, 3)[:, None])
+    return jnp.sum(atomic.moments(values, where, 2), axis=0)
+
+
+@pytest.mark.parametrize("lattice", [FCC, TRICLINIC, LAYER, np.diag([3.6, 30.0, 30.0])])
+def test_functions_are_the_same_in_every_supercell(lattice):
+    """Summed over atoms and images at Gamma, anywhere, across the cells' borders as well."""
+    places = np.array([[0.3, 0.1, -0.2], [1.9, 1.1, 0.4]])
+    small = crystal(lattice, places)
+    counts = np.where(np.isin(range(3), atomic.compact(small)), 2, 1)
+    shifts = np.stack(list(np.ndindex(*counts))) @ lattice
+    nuclei = (shifts[:, None] + places).reshape(-1, 3)
+    large = crystal(counts[:, None] * lattice, nuclei)
+    points = np.random.default_rng(1).uniform(-6, 6, size=(40, 3))
+    one, other = (jax.jit(jax.vmap(lambda r, s=s: sums_of(s, r)))(points) for s in (small, large))
+    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+    assert np.abs(one).max() > 0.1
+
+
+def test_radial_parts_are_fitted_with_the_window():
+    """A Gaussian that reaches beyond it is matched where the window is not one."""
+    basis = Basis((jnp.asarray([0.11]),), (jnp.asarray([[1.0]]),), (0,), (0,))
+    shells = atomic.Shells(0, np.zeros((1, 1, 1), int), ((0, 0),))
+    sigma = atomic.initial_exponents(jnp.asarray(1.0), jnp.float64)
+    r = atomic.GRID_BOHR
+    window = np.maximum(1 - (r / atomic.RANGE_BOHR) ** 4, 0) ** 3
+    np.testing.assert_allclose(atomic.mean_window(3), window, atol=1e-12)
+    tails = []
+    for axes in ([0, 1, 2], []):
+        radial = np.asarray(atomic.fitted(basis, shells, sigma, axes))[0]
+        made = window * (np.exp(-np.outer(r, sigma)) @ radial)
+        tails.append(np.linalg.norm(r * (made - np.exp(-0.11 * r**2))))
+    assert tails[0] < 0.02 * np.linalg.norm(r * np.exp(-0.11 * r**2)) < tails[1]
+
+
+@pytest.mark.parametrize(("smallest", "warned"), [(0.03, True), (0.15, False)])
+def test_diffuse_functions_in_a_crystal_are_warned_of(smallest, warned, caplog):
+    system = dataclasses.replace(crystal(FCC, np.zeros((1, 3))), species=electrons(1, 0))
+    basis = Basis((jnp.asarray([smallest]),), (jnp.asarray([[1.0]]),), (0,), (0,))
+    orbitals = AtomicOrbitals((jnp.ones((1, 1)),), basis)
+    reference = Reference((), (jnp.zeros((1, 3)),), basis, ((0, 0, 0),), atomic=orbitals)
+    network(system, reference)
+    assert ("a function of H is" in caplog.text) == warned
 
 
 @pytest.mark.parametrize(("counts", "kinds"), [((2, 2), 2), ((1, 1), 2), ((2, 0), 1)])
