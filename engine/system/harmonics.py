@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 
 def solid_harmonics(l: int, d: Array, squared: Array, axis: int = -1) -> Array:
@@ -24,7 +24,7 @@ def solid_harmonics(l: int, d: Array, squared: Array, axis: int = -1) -> Array:
     Returns:
         (..., 2l+1), m = -l..l; l = 1 as x, y, z.
     """
-    x, y, z = (jnp.take(d, k, axis) for k in range(3))
+    x, y, z = (lax.index_in_dim(d, k, axis, keepdims=False) for k in range(3))
     cosine, sine = [jnp.ones_like(x)], [jnp.zeros_like(x)]
     for _ in range(l):
         cosine, sine = (

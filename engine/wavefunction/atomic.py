@@ -1,16 +1,18 @@
 """Atomic functions with learned radial parts, summed over the lattice at the twist.
 
-    S_mu(r) = sum_T exp(i theta.T) w(s_T) r_T^l Y_lm(r_T) sum_m p_mu,m exp(-sigma_m |r_T|),
+    S_mu(r) = sum_T exp(i theta.T) w(r_T) r_T^l Y_lm(r_T) sum_e p_mu,e exp(-sigma_e |r_T|),
 
 r_T = r - R - T. Each shell of the mean field's basis has one learned radial part per element, which
 starts as the closest one to its Gaussians: with the mean field's coefficients these functions give
-its orbitals at any twist, in any supercell, with cusps. The window w = (1 - (s / RANGE)^4)^3 of the
-distance s along the lattice, that is in a crystal |r_T|, along a chain the part of r_T along it,
-ends the sum: it is smooth, exactly periodic and the same in every supercell.
+its orbitals at any twist, in any supercell, with cusps. The window w = (1 - (s / reach)^4)^3 of the
+distance s along the lattice, that is in a crystal |r_T|, along a chain the part of r_T along it, in
+a layer that within it, ends the sum: it is smooth, exactly periodic and the same in every
+supercell. In a direction of vacuum with the fractional coordinate f of r_T, w has a factor
+(1 - (2 f)^4)^3 instead.
 
 What is summed over T first, for all functions of an element in one product of matrices, is
 
-    M_lm,m = sum_T exp(i theta.T) w r_T^l Y_lm(r_T) exp(-sigma_m |r_T|).
+    M_e,lm = sum_T exp(i theta.T) w r_T^l Y_lm(r_T) exp(-sigma_e |r_T|).
 """
 
 from __future__ import annotations
@@ -34,14 +36,18 @@ from engine.types import Basis
 from engine.wavefunction.features import length
 
 RANGE_BOHR = 8.0
-"""Where sums over the lattice end."""
+"""Where sums over the lattice end, in cells without large voids."""
+VOID = 1.6
+"""They reach at least so many times as far as any point is from the nearest nucleus."""
+VOID_GRID = 12
+"""Points per direction of the grid on which voids are looked for."""
 EXPONENTS = 6
 WIDEST = 0.2
 """Initial smallest exponent, 1/bohr."""
 GRID_BOHR = np.linspace(0.02, 20.0, 400)
 """Where radial parts are fitted."""
 RIDGE = 1e-6
-"""Of the fit, relative to the largest element of its matrix."""
+"""Of the fit, relative to the diagonal of its matrix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,36 +115,69 @@ def _shells(basis: Basis, atoms: np.ndarray) -> tuple[Shells, ...]:
     )
 
 
-def compact(system: System) -> list[int]:
-    """Returns the lattice vectors along which functions of other cells reach into this one."""
-    if not system.cell.periodic:
-        return []
-    heights = 1 / np.linalg.norm(np.linalg.inv(np.asarray(system.cell.lattice, float)), axis=0)
-    return [k for k in range(3) if heights[k] < 2 * RANGE_BOHR]
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """Over which images of a nucleus sums go.
+
+    Attributes:
+        axes: Lattice vectors that sums are along; across the others there is vacuum.
+        reach: Where they end, bohr.
+        translations: (T, 3) integers, added to the image whose fractional coordinates are from
+            -1/2 to 1/2: all that bring it within the reach.
+    """
+
+    axes: tuple[int, ...]
+    reach: float
+    translations: np.ndarray
 
 
-def translations(system: System) -> np.ndarray:
-    """Returns (T, 3) integers: all translations that bring a nearest image within the range.
-
-    Nearest images have fractional coordinates from -1/2 to 1/2. Where a cell is so wide that
-    functions of other cells do not reach, they are left alone.
+def images(system: System) -> Images:
+    """Returns the images of a system.
 
     Args:
         system: With a lattice that is not traced.
     """
-    axes = compact(system)
+    lattice, axes = np.asarray(system.cell.lattice, float), _connected(system)
     if not axes:
-        return np.zeros((1, 3))
-    lattice = np.asarray(system.cell.lattice, float)[axes]
-    heights = 1 / np.linalg.norm(np.linalg.pinv(lattice), axis=0)
-    most = np.floor(RANGE_BOHR / heights + 0.5).astype(int)
+        return Images((), RANGE_BOHR, np.zeros((1, 3)))
+    rows = lattice[axes]
+    inverse = np.linalg.pinv(rows)
+    along = lattice @ inverse @ rows  # vacuum need not be at right angles to the rest
+    reach = max(RANGE_BOHR, VOID * _widest_void(system, along, axes))
+    wide = [k for k in range(3) if k not in axes]
+    slack = 0.5 + 0.5 * np.abs(along[wide] @ inverse).sum(axis=0)
+    most = np.floor(reach * np.linalg.norm(inverse, axis=0) + slack).astype(int)
     found = []
     for steps in itertools.product(*(range(-m, m + 1) for m in most)):
-        closest = lsq_linear(lattice.T, -np.array(steps) @ lattice, bounds=(-0.5, 0.5))
-        if np.sqrt(2 * closest.cost) < RANGE_BOHR:
-            found.append(np.zeros(3))
-            found[-1][axes] = steps
-    return np.array(found)
+        shift = np.zeros(3)
+        shift[axes] = steps
+        nearest = lsq_linear(along.T, -shift @ along, bounds=(-0.5, 0.5))
+        if np.sqrt(2 * nearest.cost) < reach:
+            found.append(shift)
+    return Images(tuple(axes), reach, np.array(found))
+
+
+def _connected(system: System) -> list[int]:
+    """Returns the lattice vectors along which there is no gap of twice the range in the nuclei."""
+    if not system.cell.periodic:
+        return []
+    inverse = np.linalg.inv(np.asarray(system.cell.lattice, float))
+    frac = np.sort((np.asarray(system.positions, float) @ inverse) % 1.0, axis=0)
+    gaps = np.diff(np.concatenate([frac, frac[:1] + 1]), axis=0).max(axis=0)
+    return [k for k in range(3) if gaps[k] / np.linalg.norm(inverse[:, k]) < 2 * RANGE_BOHR]
+
+
+def _widest_void(system: System, along: np.ndarray, axes: list[int]) -> float:
+    """Returns how far from all nuclei a point can be along the lattice, on a grid, bohr."""
+    inverse = np.linalg.inv(np.asarray(system.cell.lattice, float))
+    nuclei = (np.asarray(system.positions, float) @ inverse) @ along
+    steps = np.zeros((VOID_GRID ** len(axes), 3))
+    steps[:, axes] = list(itertools.product(np.arange(VOID_GRID) / VOID_GRID, repeat=len(axes)))
+    shifts = np.zeros((3 ** len(axes), 3))
+    shifts[:, axes] = list(itertools.product((-1, 0, 1), repeat=len(axes)))
+    points, centres = steps @ along, ((shifts @ along)[:, None] + nuclei).reshape(-1, 3)
+    squared = np.sum(points**2, axis=1)[:, None] - 2 * points @ centres.T
+    return float(np.sqrt((squared + np.sum(centres**2, axis=1)).min(axis=1).max().clip(0)))
 
 
 class Place(NamedTuple):
@@ -148,32 +187,29 @@ class Place(NamedTuple):
         vectors: (A, 3, T) bohr.
         distance: (A, T) bohr.
         window: (A, T).
-        turns: (A,) phase of the image that is nearest, in units of pi.
-        waves: (2, T) cosine and sine of the phases of the others, or nothing.
+        half_turns: (A,) phase of the image with T = 0, in units of pi.
+        waves: (2, T) cosine and sine of the phases of the others to it, or nothing.
     """
 
     vectors: Array
     distance: Array
     window: Array
-    turns: Array
+    half_turns: Array
     waves: Array | None
 
     def of(self, element: Element) -> Place:
         """Returns the same among the images of an element's atoms."""
-        own = (x[element.atoms] for x in self[:4])
-        return Place(*own, self.waves)
+        *own, waves = self
+        return Place(*(x[element.atoms] for x in own), waves)
 
 
-def place(
-    r: Array, system: System, images: np.ndarray, axes: Sequence[int], *, twisted: bool
-) -> Place:
+def place(r: Array, system: System, images: Images, *, twisted: bool) -> Place:
     """Returns the displacements of a particle at r (3,) from the images of all nuclei.
 
     Args:
         r: Bohr.
         system: Nuclei, lattice and twist.
-        images: Of `translations`.
-        axes: Of `compact`.
+        images: Of the system.
         twisted: Whether images have phases.
     """
     d = r - system.positions.astype(r.dtype)
@@ -184,19 +220,19 @@ def place(
     frac = system.cell.fractional(d)
     near = jnp.round(jax.lax.stop_gradient(frac))
     frac = frac - near
-    shifts = jnp.asarray(images, r.dtype)
+    shifts = jnp.asarray(images.translations, r.dtype)
     vectors = (frac @ lattice)[..., None] + (shifts @ lattice).T
     squared = jnp.sum(vectors * vectors, axis=1)
-    share = jnp.square(_along(vectors, squared, lattice, axes) / RANGE_BOHR**2)
+    share = jnp.square(_along(vectors, squared, lattice, images.axes) / images.reach**2)
     window = jnp.maximum(1 - share, 0) ** 3
-    for k in sorted(set(range(3)) - set(axes)):
+    for k in sorted(set(range(3)) - set(images.axes)):
         window = window * (1 - (2 * frac[:, k, None]) ** 4) ** 3
     waves = None
     if twisted:
-        half_turns = -2 * shifts @ system.twist.astype(r.dtype)
-        waves = jnp.stack([cos_pi(half_turns), sin_pi(half_turns)])
-    turns = 2 * near @ system.twist.astype(r.dtype)
-    return Place(vectors, length(squared), window, turns, waves)
+        between = -2 * shifts @ system.twist.astype(r.dtype)
+        waves = jnp.stack([cos_pi(between), sin_pi(between)])
+    half_turns = 2 * near @ system.twist.astype(r.dtype)
+    return Place(vectors, length(squared), window, half_turns, waves)
 
 
 def _along(vectors: Array, squared: Array, lattice: Array, axes: Sequence[int]) -> Array:
@@ -271,12 +307,12 @@ class Orbitals(nn.Module):
 
     Attributes:
         element: The atoms.
-        axes: Lattice vectors that sums are along.
+        images: Of the system.
         dtype: Of the parameters.
     """
 
     element: Element
-    axes: Sequence[int]
+    images: Images
     dtype: jnp.dtype
 
     @nn.compact
@@ -295,7 +331,7 @@ class Orbitals(nn.Module):
         parts = []
         for shells in self.element.shells:
             l = shells.angular
-            start = fitted(basis, shells, initial_exponents(charge, self.dtype), self.axes)
+            start = fitted(basis, shells, initial_exponents(charge, self.dtype), self.images)
             radial = self.param(f"radial_{l}", lambda _, s=start: s)
             own = jnp.einsum("tm,awmk->watk", radial, sums[..., l * l : (l + 1) ** 2])
             parts.append(_combined(_turned(own, where), coefficients[:, shells.columns]))
@@ -306,7 +342,7 @@ def _turned(sums: Array, where: Place) -> list[Array]:
     """Returns real (and imaginary) part of the sums (waves, A_Z, t, 2 l + 1) at the twist."""
     if where.waves is None:
         return [sums[0]]
-    cosine, sine = (wave(where.turns)[:, None, None] for wave in (cos_pi, sin_pi))
+    cosine, sine = (wave(where.half_turns)[:, None, None] for wave in (cos_pi, sin_pi))
     _, real, imag = sums
     return [cosine * real - sine * imag, sine * real + cosine * imag]
 
@@ -328,36 +364,30 @@ def _combined(sums: list[Array], c: Array) -> list[Array]:
     ]
 
 
-def fitted(basis: Basis, shells: Shells, sigma: Array, axes: Sequence[int]) -> Array:
+def fitted(basis: Basis, shells: Shells, sigma: Array, images: Images) -> Array:
     """Returns (t, EXPONENTS): the sums of exponentials closest to the radial parts of shells.
 
     Least squares with the weight r^(2 l + 2) of space, the window averaged over directions.
     """
-    matrix, target = _weighted(basis, shells, sigma, axes)
+    matrix, target = _weighted(basis, shells, sigma, images)
     normal = matrix.T @ matrix
-    normal = normal + RIDGE * normal.max() * jnp.eye(len(normal), dtype=normal.dtype)
+    normal = normal + RIDGE * jnp.diag(jnp.diag(normal))
     return jnp.linalg.solve(normal, matrix.T @ target).T.astype(sigma.dtype)
 
 
-def misfit(basis: Basis, element: Element, charge: Array, axes: Sequence[int]) -> float:
-    """Returns how far radial parts start from those of the basis: the largest relative norm."""
-    worst = 0.0
-    for shells in element.shells:
-        sigma = initial_exponents(charge, jnp.float64)
-        matrix, target = _weighted(basis, shells, sigma, axes)
-        left = target - matrix @ fitted(basis, shells, sigma, axes).T
-        norms = jnp.linalg.norm(left, axis=0) / jnp.linalg.norm(target, axis=0)
-        worst = max(worst, float(norms.max()))
-    return worst
+def misfit(basis: Basis, shells: Shells, charge: Array, images: Images) -> np.ndarray:
+    """Returns (t,) how far radial parts start from those of the basis: relative norms."""
+    sigma = initial_exponents(charge, jnp.float64)
+    matrix, target = _weighted(basis, shells, sigma, images)
+    left = target - matrix @ fitted(basis, shells, sigma, images).T
+    return np.asarray(jnp.linalg.norm(left, axis=0) / jnp.linalg.norm(target, axis=0))
 
 
-def _weighted(
-    basis: Basis, shells: Shells, sigma: Array, axes: Sequence[int]
-) -> tuple[Array, Array]:
+def _weighted(basis: Basis, shells: Shells, sigma: Array, images: Images) -> tuple[Array, Array]:
     """Returns exponentials (points, EXPONENTS) and radial parts (points, t) on the grid."""
     r = jnp.asarray(GRID_BOHR)[:, None]
     weight = r ** (shells.angular + 1)
-    model = jnp.exp(-jnp.abs(sigma.astype(r.dtype)) * r) * mean_window(len(axes))[:, None]
+    model = jnp.exp(-jnp.abs(sigma.astype(r.dtype)) * r) * mean_window(images)[:, None]
     radial = [
         jnp.exp(-(r**2) * basis.exponents[i].astype(r.dtype))
         @ basis.coefficients[i][:, c].astype(r.dtype)
@@ -366,13 +396,9 @@ def _weighted(
     return weight * model, weight * jnp.stack(radial, axis=1)
 
 
-def mean_window(directions: int) -> np.ndarray:
-    """Returns the window at the distances of the grid, averaged over a sphere.
-
-    Args:
-        directions: How many dimensions the lattice has.
-    """
+def mean_window(images: Images) -> np.ndarray:
+    """Returns the window of the lattice at the distances of the grid, averaged over a sphere."""
     cosine = (np.arange(50) + 0.5) / 50
-    along = (0 * cosine, cosine, np.sqrt(1 - cosine**2), 0 * cosine + 1)[directions]
-    share = (GRID_BOHR[:, None] * along / RANGE_BOHR) ** 4
+    along = (0 * cosine, cosine, np.sqrt(1 - cosine**2), 0 * cosine + 1)[len(images.axes)]
+    share = (GRID_BOHR[:, None] * along / images.reach) ** 4
     return np.mean(np.maximum(1 - share, 0) ** 3, axis=1)

@@ -21,7 +21,7 @@ from jax import Array
 from engine.system.system import System
 from engine.types import NOTHING, Alone, Reference
 from engine.wavefunction import atomic, features
-from engine.wavefunction.atomic import Element, Exponentials
+from engine.wavefunction.atomic import Element, Exponentials, Images
 from engine.wavefunction.ferminet import FermiNet
 from engine.wavefunction.layers import Dense, residual, species_means
 
@@ -29,7 +29,7 @@ PAIR_RANGE = 3.0
 """Width of the Gaussian that pair features are multiplied by, bohr; in a gas in units of rs."""
 
 UNIT = np.sqrt(4 * np.pi / np.array([1, 3, 3, 3]))
-"""Over the norms of r^l Y_lm with l = 0 and 1."""
+"""Makes of r^l Y_lm with l = 0 and 1 the functions 1, x, y, z."""
 
 
 class Seen(NamedTuple):
@@ -56,14 +56,12 @@ class Frame(NamedTuple):
 
     Attributes:
         elements: Its elements.
-        images: (T, 3) translations.
-        axes: Lattice vectors they are along.
+        images: Over which sums over the lattice go.
         twisted: Whether images have phases.
     """
 
     elements: tuple[Element, ...]
-    images: np.ndarray
-    axes: Sequence[int]
+    images: Images
     twisted: bool
 
 
@@ -124,7 +122,7 @@ class NuclearSurroundings(Surroundings):
         self.exponentials = Exponentials(elements, self.dtype)
         self.embed = {e.symbol: Dense(self.pair_width, self.dtype, bias=False) for e in elements}
         self.orbitals = {
-            e.symbol: atomic.Orbitals(e, self.frame.axes, self.dtype) for e in elements
+            e.symbol: atomic.Orbitals(e, self.frame.images, self.dtype) for e in elements
         }
         self.shared = Dense(self.pair_width, self.dtype)
 
@@ -135,7 +133,7 @@ class NuclearSurroundings(Surroundings):
         (A_Z, f), and per element the orbitals (parts, A_Z, functions, J).
         """
         frame = self.frame
-        where = atomic.place(r, system, frame.images, frame.axes, twisted=frame.twisted)
+        where = atomic.place(r, system, frame.images, twisted=frame.twisted)
         values, log_scale = self.exponentials(where, system)
         tables = _padded(reference.atomic.coefficients)
         coefficients = tables[species]

@@ -36,7 +36,7 @@ from engine.errors import ConfigError
 from engine.row_products import row_products
 from engine.system.system import System
 from engine.trigonometry import cos_pi, sin_pi
-from engine.types import Basis, Reference, Wavefunction
+from engine.types import AtomicOrbitals, Reference, Wavefunction
 from engine.wavefunction import atomic, features
 from engine.wavefunction.atomic import Element
 from engine.wavefunction.determinant import Expansion
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 DRESSING = nn.initializers.variance_scaling(0.03, "fan_in", "normal")
 """Small: psi starts close to the mean field, the determinants a little apart."""
 FAR_OFF = 0.3
-"""Relative norm by which radial parts may start from those of the basis without a warning."""
+"""By this part of an orbital's norm atomic functions may start from those of the basis."""
 
 
 class AtomicHead(nn.Module):
@@ -192,18 +192,15 @@ def make(
             expected="Gaussian orbitals of atoms, or an electron gas",
             remedy="take ferminet or psiformer",
         )
-    basis = reference.atomic.basis if reference.atomic else None
-    frame = Frame(
-        atomic.elements(system.symbols, basis),
-        atomic.translations(system),
-        atomic.compact(system),
-        twisted=complex_orbitals and system.cell.periodic,
-    )
-    if basis:
-        _check_reach(system, basis, frame)
     dtype = jnp.dtype(dtype)
     sizes = (config.layers, config.width, config.pair_width, config.jastrow, dtype)
     if reference.atomic:
+        frame = Frame(
+            atomic.elements(system.symbols, reference.atomic.basis),
+            atomic.images(system),
+            twisted=complex_orbitals and system.cell.periodic,
+        )
+        _check_start(system, reference.atomic, frame)
         backbone = NuclearSurroundings(*sizes, frame=frame)
         head = AtomicHead(
             frame.elements,
@@ -228,19 +225,26 @@ def make(
     return made._replace(orbitals=None) if exchanges(config.determinants, reference) else made
 
 
-def _check_reach(system: System, basis: Basis, frame: Frame) -> None:
-    """Warns of atomic functions that exponentials within the range cannot be."""
+def _check_start(system: System, orbitals: AtomicOrbitals, frame: Frame) -> None:
+    """Warns of atomic functions that exponentials within the reach cannot be."""
     for element in frame.elements:
         charge = jnp.asarray(system.charges)[element.atoms[0]]
-        if (off := atomic.misfit(basis, element, charge, frame.axes)) > FAR_OFF:
-            log.warning(
-                "a function of %s is %.0f %% off at the start of ansatz 'transferable', whose "
-                "functions end at %g bohr: psi will start far from the mean field. Take a basis "
-                "without diffuse functions (section 'mean_field', key 'basis': pob-tzvp)",
-                element.symbol,
-                100 * off,
-                atomic.RANGE_BOHR,
+        for shells in element.shells:
+            missed = atomic.misfit(orbitals.basis, shells, charge, frame.images)
+            share = max(
+                float(np.max(np.abs(np.asarray(c)[:, shells.columns]), axis=(0, 1, 3)) @ missed)
+                for c in orbitals.coefficients
+                if len(c)
             )
+            if share > FAR_OFF:
+                log.warning(
+                    "functions of %s with l = %d cannot be those of the basis: orbitals of ansatz "
+                    "'transferable' start up to %.0f %% off the mean field's. Take a basis "
+                    "with less diffuse functions (mean_field.basis; for crystals pob-tzvp)",
+                    element.symbol,
+                    shells.angular,
+                    100 * share,
+                )
 
 
 def exchanges(determinants: int, reference: Reference) -> bool:

@@ -205,6 +205,7 @@ def test_one_determinant_has_nothing_to_exchange():
 
 FCC = 3.8 * (1 - np.eye(3))
 TRICLINIC = np.array([[4.1, 0.0, 0.2], [0.9, 4.6, 0.0], [-0.5, 0.3, 7.3]])
+SKEW_LAYER = np.array([[4.6, 0.0, 0.0], [-2.3, 4.0, 0.0], [6.0, 1.0, 40.0]])
 LAYER = np.array([[4.6, 0.0, 0.0], [-2.3, 4.0, 0.0], [0.0, 0.0, 40.0]])
 
 
@@ -216,52 +217,84 @@ def crystal(lattice, places):
 
 def test_along_a_chain_there_are_translations_along_it_alone():
     system, _ = chain(4, 0.0)
-    assert atomic.compact(system) == [0]
-    assert atomic.translations(system).tolist() == [[-1, 0, 0], [0, 0, 0], [1, 0, 0]]
+    found = atomic.images(system)
+    assert found.axes == (0,) and found.reach == atomic.RANGE_BOHR
+    assert found.translations.tolist() == [[-1, 0, 0], [0, 0, 0], [1, 0, 0]]
 
 
-@pytest.mark.parametrize("lattice", [FCC, TRICLINIC, LAYER])
+@pytest.mark.parametrize("lattice", [FCC, TRICLINIC, LAYER, SKEW_LAYER])
 def test_translations_are_those_that_bring_an_image_within_the_range(lattice):
     system = crystal(lattice, np.zeros((1, 3)))
-    axes = atomic.compact(system)
-    found = {tuple(t) for t in atomic.translations(system).astype(int).tolist()}
+    images = atomic.images(system)
+    axes, reach = list(images.axes), images.reach
+    assert axes == ([0, 1] if lattice[2, 2] > 20 else [0, 1, 2])
+    found = {tuple(t) for t in images.translations.astype(int).tolist()}
     rng = np.random.default_rng(0)
     corners = rng.choice([-0.5, 0.0, 0.5], size=(300, 3))
-    inside = np.concatenate([corners, rng.uniform(-0.5, 0.5, size=(20000, 3))])[:, axes]
+    inside = np.concatenate([corners, rng.uniform(-0.5, 0.5, size=(20000, 3))])
+    along = lattice if len(axes) == 3 else lattice * [1, 1, 0]
     seen = set()
     for t in np.ndindex(*(13,) * len(axes)):
-        shift = np.array(t) - 6
-        closest = np.linalg.norm((inside + shift) @ lattice[axes], axis=1).min()
-        whole = np.zeros(3, int)
-        whole[axes] = shift
-        if closest < atomic.RANGE_BOHR:
-            seen.add(tuple(whole.tolist()))
-        elif closest > atomic.RANGE_BOHR + 0.5:
-            assert tuple(whole.tolist()) not in found
+        shift = np.zeros(3)
+        shift[axes] = np.array(t) - 6
+        closest = np.linalg.norm((inside + shift) @ along, axis=1).min()
+        if closest < reach:
+            seen.add(tuple(shift.astype(int).tolist()))
+        elif closest > reach + 0.5:
+            assert tuple(shift.astype(int).tolist()) not in found
     assert seen <= found
 
 
 def sums_of(system, r):
-    """Sums over all images of all atoms, (waves, EXPONENTS, 9)."""
-    images, axes = atomic.translations(system), atomic.compact(system)
-    where = atomic.place(r, system, images, axes, twisted=True)
-    values = jnp.exp(-where.distance[:, None] * jnp.linspace(0.5, 2.0, 3)[:, None])
-    return jnp.sum(atomic.moments(values, where, 2), axis=0)
+    """Orbitals' sums of each atom at the twist, (A, EXPONENTS, 9), complex."""
+    where = atomic.place(r, system, atomic.images(system), twisted=True)
+    values = jnp.exp(-where.distance[:, None] * jnp.linspace(0.3, 2.0, 3)[:, None])
+    sums = atomic.moments(values, where, 2)
+    phases = jnp.exp(1j * jnp.pi * where.half_turns)
+    return phases[:, None, None] * (sums[:, 1] + 1j * sums[:, 2])
 
 
 @pytest.mark.parametrize("lattice", [FCC, TRICLINIC, LAYER, np.diag([3.6, 30.0, 30.0])])
-def test_functions_are_the_same_in_every_supercell(lattice):
+@pytest.mark.parametrize("times", [2, 5])
+def test_functions_are_the_same_in_every_supercell(lattice, times):
     """Summed over atoms and images at Gamma, anywhere, across the cells' borders as well."""
     places = np.array([[0.3, 0.1, -0.2], [1.9, 1.1, 0.4]])
     small = crystal(lattice, places)
-    counts = np.where(np.isin(range(3), atomic.compact(small)), 2, 1)
+    counts = (times, *(1 if times > 2 or x > 20 else 2 for x in np.diag(lattice)[1:]))
     shifts = np.stack(list(np.ndindex(*counts))) @ lattice
     nuclei = (shifts[:, None] + places).reshape(-1, 3)
-    large = crystal(counts[:, None] * lattice, nuclei)
+    large = crystal(np.array(counts)[:, None] * lattice, nuclei)
     points = np.random.default_rng(1).uniform(-6, 6, size=(40, 3))
-    one, other = (jax.jit(jax.vmap(lambda r, s=s: sums_of(s, r)))(points) for s in (small, large))
+    one, other = (
+        jax.jit(jax.vmap(lambda r, s=s: sums_of(s, r).sum(axis=0)))(points) for s in (small, large)
+    )
     np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
     assert np.abs(one).max() > 0.1
+
+
+@pytest.mark.parametrize("lattice", [FCC, TRICLINIC, SKEW_LAYER, np.diag([12.0, 12.0, 12.0])])
+def test_functions_are_continuous_and_have_the_phase_of_the_twist(lattice):
+    """Also where another image becomes the nearest."""
+    twist = jnp.asarray([0.2, 0.13, 0.31])
+    places = np.array([[0.3, 0.1, -0.2], [1.9, 1.1, 0.4]])
+    system = dataclasses.replace(crystal(lattice, places), twist=twist)
+    sums = jax.jit(jax.vmap(lambda r: sums_of(system, r)))
+    points = np.random.default_rng(1).uniform(-9, 9, size=(40, 3))
+    here = sums(points)
+    for k in atomic.images(system).axes:
+        there = sums(points + lattice[k])
+        np.testing.assert_allclose(there, here * np.exp(2j * np.pi * twist[k]), atol=1e-9)
+        frac = np.random.default_rng(k).uniform(-0.5, 0.5, size=(40, 3))
+        frac[:, k] = 0.5
+        border = frac @ lattice + places[0]
+        sides = [sums(border + side * 1e-7 * lattice[k])[:, 0] for side in (-1, 1)]
+        np.testing.assert_allclose(*sides, atol=1e-5)
+
+
+def test_there_is_no_point_where_all_functions_vanish():
+    system = crystal(np.diag([12.0, 12.0, 12.0]), np.zeros((1, 3)))
+    assert atomic.images(system).reach > 1.5 * 6 * 3**0.5
+    assert abs(sums_of(system, jnp.full(3, 6.0))[0, 0, 0]) > 0.01
 
 
 def test_radial_parts_are_fitted_with_the_window():
@@ -269,25 +302,37 @@ def test_radial_parts_are_fitted_with_the_window():
     basis = Basis((jnp.asarray([0.11]),), (jnp.asarray([[1.0]]),), (0,), (0,))
     shells = atomic.Shells(0, np.zeros((1, 1, 1), int), ((0, 0),))
     sigma = atomic.initial_exponents(jnp.asarray(1.0), jnp.float64)
-    r = atomic.GRID_BOHR
-    window = np.maximum(1 - (r / atomic.RANGE_BOHR) ** 4, 0) ** 3
-    np.testing.assert_allclose(atomic.mean_window(3), window, atol=1e-12)
+    r, reach = atomic.GRID_BOHR, atomic.RANGE_BOHR
+    window = np.maximum(1 - (r / reach) ** 4, 0) ** 3
+    inside, free = (atomic.Images(axes, reach, np.zeros((1, 3))) for axes in ((0, 1, 2), ()))
+    np.testing.assert_allclose(atomic.mean_window(inside), window, atol=1e-12)
     tails = []
-    for axes in ([0, 1, 2], []):
-        radial = np.asarray(atomic.fitted(basis, shells, sigma, axes))[0]
+    for images in (inside, free):
+        radial = np.asarray(atomic.fitted(basis, shells, sigma, images))[0]
         made = window * (np.exp(-np.outer(r, sigma)) @ radial)
         tails.append(np.linalg.norm(r * (made - np.exp(-0.11 * r**2))))
     assert tails[0] < 0.02 * np.linalg.norm(r * np.exp(-0.11 * r**2)) < tails[1]
 
 
-@pytest.mark.parametrize(("smallest", "warned"), [(0.03, True), (0.15, False)])
-def test_diffuse_functions_in_a_crystal_are_warned_of(smallest, warned, caplog):
-    system = dataclasses.replace(crystal(FCC, np.zeros((1, 3))), species=electrons(1, 0))
+@pytest.mark.parametrize(
+    ("charge", "l", "exponent"),
+    [(8, 2, 1.2), (6, 2, 0.55), (1, 2, 1.06), (2, 1, 1.3), (1, 0, 0.03)],
+)
+def test_tight_and_diffuse_functions_of_molecules_are_met(charge, l, exponent):
+    basis = Basis((jnp.asarray([exponent]),), (jnp.asarray([[1.0]]),), (0,), (l,))
+    shells = atomic.Shells(l, np.zeros((1, 1, 2 * l + 1), int), ((0, 0),))
+    images = atomic.Images((), atomic.RANGE_BOHR, np.zeros((1, 3)))
+    assert atomic.misfit(basis, shells, jnp.asarray(float(charge)), images)[0] < 0.3
+
+
+@pytest.mark.parametrize("smallest, weight, warned", [(0.02, 1, 1), (0.02, 0.1, 0), (0.15, 1, 0)])
+def test_diffuse_functions_in_a_crystal_are_warned_of(smallest, weight, warned, caplog):
+    system = crystal(FCC, np.zeros((1, 3)))
     basis = Basis((jnp.asarray([smallest]),), (jnp.asarray([[1.0]]),), (0,), (0,))
-    orbitals = AtomicOrbitals((jnp.ones((1, 1)),), basis)
+    orbitals = AtomicOrbitals((weight * jnp.ones((1, 1)), jnp.zeros((0, 1))), basis)
     reference = Reference((), (jnp.zeros((1, 3)),), basis, ((0, 0, 0),), atomic=orbitals)
     network(system, reference)
-    assert ("a function of H is" in caplog.text) == warned
+    assert ("functions of H with l = 0" in caplog.text) == bool(warned)
 
 
 @pytest.mark.parametrize(("counts", "kinds"), [((2, 2), 2), ((1, 1), 2), ((2, 0), 1)])
