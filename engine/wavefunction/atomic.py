@@ -41,10 +41,10 @@ VOID = 1.6
 """They reach at least so many times as far as any point is from the nearest nucleus."""
 VOID_GRID = 12
 """Points per direction of the grid on which voids are looked for."""
-EXPONENTS = 6
-WIDEST = 0.2
+EXPONENTS = 5
+WIDEST = 0.5
 """Initial smallest exponent, 1/bohr."""
-GRID_BOHR = np.linspace(0.02, 20.0, 400)
+GRID_BOHR = np.linspace(0.02, 10.0, 200)
 """Where radial parts are fitted."""
 RIDGE = 1e-6
 """Of the fit, relative to the diagonal of its matrix."""
