@@ -52,9 +52,14 @@ def gathered(geometry: Geometry, axis: int) -> tuple[np.ndarray, float]:
     """Returns integer moves (A,) along `axis` that bring the atoms together, and their extent."""
     frac = geometry.positions @ np.linalg.inv(geometry.lattice)[:, axis]
     inside = frac - np.floor(frac)
-    ordered = np.sort(inside)
-    gaps = np.append(ordered[1:], ordered[0] + 1) - ordered
+    ordered, gaps = gaps_between(frac)
     first = ordered[(np.argmax(gaps) + 1) % len(ordered)]
     moved = inside + (inside < first)
     extent = (moved.max() - moved.min()) * np.linalg.norm(geometry.lattice[axis])
     return np.round(moved - frac), float(extent)
+
+
+def gaps_between(frac: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns fractional coordinates (A,), in order within [0, 1), and the gap after each."""
+    ordered = np.sort(frac - np.floor(frac))
+    return ordered, np.append(ordered[1:], ordered[0] + 1) - ordered

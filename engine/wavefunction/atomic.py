@@ -10,7 +10,8 @@ a layer that within it, ends the sum: it is smooth, exactly periodic and the sam
 supercell. In a direction of vacuum with the fractional coordinate f of r_T, w has a factor
 (1 - (2 f)^4)^3 instead.
 
-What is summed over T first, for all functions of an element in one product of matrices, is
+The window and the translations are those of `images.py`. What is summed over T first, for all
+functions of an element in one product of matrices, is
 
     M_e,lm = sum_T exp(i theta.T) w r_T^l Y_lm(r_T) exp(-sigma_e |r_T|).
 """
@@ -18,29 +19,19 @@ What is summed over T first, for all functions of an element in one product of m
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from scipy.optimize import lsq_linear
 
 from engine.system.harmonics import solid_harmonics
 from engine.system.system import System
 from engine.trigonometry import cos_pi, sin_pi
 from engine.types import Basis
-from engine.wavefunction.features import length
+from engine.wavefunction.images import Images, Place
 
-RANGE_BOHR = 8.0
-"""Where sums over the lattice end, in cells without large voids."""
-VOID = 1.6
-"""They reach at least so many times as far as any point is from the nearest nucleus."""
-VOID_GRID = 12
-"""Points per direction of the grid on which voids are looked for."""
 EXPONENTS = 5
 WIDEST = 0.5
 """Initial smallest exponent, 1/bohr."""
@@ -113,138 +104,6 @@ def _shells(basis: Basis, atoms: np.ndarray) -> tuple[Shells, ...]:
         )
         for l in sorted(first)
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Images:
-    """Over which images of a nucleus sums go.
-
-    Attributes:
-        axes: Lattice vectors that sums are along; across the others there is vacuum.
-        reach: Where they end, bohr.
-        translations: (T, 3) integers, added to the image whose fractional coordinates are from
-            -1/2 to 1/2: all that bring it within the reach.
-    """
-
-    axes: tuple[int, ...]
-    reach: float
-    translations: np.ndarray
-
-
-def images(system: System) -> Images:
-    """Returns the images of a system.
-
-    Args:
-        system: With a lattice that is not traced.
-    """
-    lattice, axes = np.asarray(system.cell.lattice, float), _connected(system)
-    if not axes:
-        return Images((), RANGE_BOHR, np.zeros((1, 3)))
-    rows = lattice[axes]
-    inverse = np.linalg.pinv(rows)
-    along = lattice @ inverse @ rows  # vacuum need not be at right angles to the rest
-    reach = max(RANGE_BOHR, VOID * _widest_void(system, along, axes))
-    wide = [k for k in range(3) if k not in axes]
-    slack = 0.5 + 0.5 * np.abs(along[wide] @ inverse).sum(axis=0)
-    most = np.floor(reach * np.linalg.norm(inverse, axis=0) + slack).astype(int)
-    found = []
-    for steps in itertools.product(*(range(-m, m + 1) for m in most)):
-        shift = np.zeros(3)
-        shift[axes] = steps
-        nearest = lsq_linear(along.T, -shift @ along, bounds=(-0.5, 0.5))
-        if np.sqrt(2 * nearest.cost) < reach:
-            found.append(shift)
-    return Images(tuple(axes), reach, np.array(found))
-
-
-def _connected(system: System) -> list[int]:
-    """Returns the lattice vectors along which there is no gap of twice the range in the nuclei."""
-    if not system.cell.periodic:
-        return []
-    inverse = np.linalg.inv(np.asarray(system.cell.lattice, float))
-    frac = np.sort((np.asarray(system.positions, float) @ inverse) % 1.0, axis=0)
-    gaps = np.diff(np.concatenate([frac, frac[:1] + 1]), axis=0).max(axis=0)
-    return [k for k in range(3) if gaps[k] / np.linalg.norm(inverse[:, k]) < 2 * RANGE_BOHR]
-
-
-def _widest_void(system: System, along: np.ndarray, axes: list[int]) -> float:
-    """Returns how far from all nuclei a point can be along the lattice, on a grid, bohr."""
-    inverse = np.linalg.inv(np.asarray(system.cell.lattice, float))
-    nuclei = (np.asarray(system.positions, float) @ inverse) @ along
-    steps = np.zeros((VOID_GRID ** len(axes), 3))
-    steps[:, axes] = list(itertools.product(np.arange(VOID_GRID) / VOID_GRID, repeat=len(axes)))
-    shifts = np.zeros((3 ** len(axes), 3))
-    shifts[:, axes] = list(itertools.product((-1, 0, 1), repeat=len(axes)))
-    points, centres = steps @ along, ((shifts @ along)[:, None] + nuclei).reshape(-1, 3)
-    squared = np.sum(points**2, axis=1)[:, None] - 2 * points @ centres.T
-    return float(np.sqrt((squared + np.sum(centres**2, axis=1)).min(axis=1).max().clip(0)))
-
-
-class Place(NamedTuple):
-    """Where a particle is among the images of A atoms, T translations.
-
-    Attributes:
-        vectors: (A, 3, T) bohr.
-        distance: (A, T) bohr.
-        window: (A, T).
-        half_turns: (A,) phase of the image with T = 0, in units of pi.
-        waves: (2, T) cosine and sine of the phases of the others to it, or nothing.
-    """
-
-    vectors: Array
-    distance: Array
-    window: Array
-    half_turns: Array
-    waves: Array | None
-
-    def of(self, element: Element) -> Place:
-        """Returns the same among the images of an element's atoms."""
-        *own, waves = self
-        return Place(*(x[element.atoms] for x in own), waves)
-
-
-def place(r: Array, system: System, images: Images, *, twisted: bool) -> Place:
-    """Returns the displacements of a particle at r (3,) from the images of all nuclei.
-
-    Args:
-        r: Bohr.
-        system: Nuclei, lattice and twist.
-        images: Of the system.
-        twisted: Whether images have phases.
-    """
-    d = r - system.positions.astype(r.dtype)
-    if not system.cell.periodic:
-        squared = jnp.sum(d * d, axis=-1)[:, None]
-        return Place(d[..., None], length(squared), jnp.ones_like(squared), 0 * squared[:, 0], None)
-    lattice = system.cell.lattice.astype(r.dtype)
-    frac = system.cell.fractional(d)
-    near = jnp.round(jax.lax.stop_gradient(frac))
-    frac = frac - near
-    shifts = jnp.asarray(images.translations, r.dtype)
-    vectors = (frac @ lattice)[..., None] + (shifts @ lattice).T
-    squared = jnp.sum(vectors * vectors, axis=1)
-    share = jnp.square(_along(vectors, squared, lattice, images.axes) / images.reach**2)
-    window = jnp.maximum(1 - share, 0) ** 3
-    for k in sorted(set(range(3)) - set(images.axes)):
-        window = window * (1 - (2 * frac[:, k, None]) ** 4) ** 3
-    waves = None
-    if twisted:
-        between = -2 * shifts @ system.twist.astype(r.dtype)
-        waves = jnp.stack([cos_pi(between), sin_pi(between)])
-    half_turns = 2 * near @ system.twist.astype(r.dtype)
-    return Place(vectors, length(squared), window, half_turns, waves)
-
-
-def _along(vectors: Array, squared: Array, lattice: Array, axes: Sequence[int]) -> Array:
-    """Returns (A, T): the square of the part of vectors (A, 3, T) along some lattice vectors."""
-    if len(axes) == 3:
-        return squared
-    if not axes:
-        return jnp.zeros_like(squared)
-    rows = lattice[jnp.asarray(axes)]
-    direction = rows[0] if len(axes) == 1 else jnp.cross(*rows)
-    part = jnp.square(jnp.einsum("x,axt->at", direction, vectors)) / jnp.vdot(direction, direction)
-    return part if len(axes) == 1 else squared - part
 
 
 class Exponentials(nn.Module):

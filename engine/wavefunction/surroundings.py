@@ -21,8 +21,9 @@ from jax import Array
 from engine.system.system import System
 from engine.types import NOTHING, Alone, Reference
 from engine.wavefunction import atomic, features
-from engine.wavefunction.atomic import Element, Exponentials, Images
+from engine.wavefunction.atomic import Element, Exponentials
 from engine.wavefunction.ferminet import FermiNet
+from engine.wavefunction.images import Images, place
 from engine.wavefunction.layers import Dense, residual, species_means
 
 PAIR_RANGE = 3.0
@@ -133,7 +134,7 @@ class NuclearSurroundings(Surroundings):
         (A_Z, f), and per element the orbitals (parts, A_Z, functions, J).
         """
         frame = self.frame
-        where = atomic.place(r, system, frame.images, twisted=frame.twisted)
+        where = place(r, system, frame.images, twisted=frame.twisted)
         values, log_scale = self.exponentials(where, system)
         tables = _padded(reference.atomic.coefficients)
         coefficients = tables[species]
@@ -142,7 +143,7 @@ class NuclearSurroundings(Surroundings):
             coefficients = jnp.concatenate([coefficients, other])
         sites, orbitals = [], []
         for e, x in zip(self.frame.elements, values, strict=True):
-            here = where.of(e)
+            here = where.of(e.atoms)
             sums = atomic.moments(x, here, e.angular)
             sites.append(self._site(e, sums[:, 0], jnp.exp(log_scale)))
             charge = system.charges[e.atoms[0]]

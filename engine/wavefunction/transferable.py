@@ -40,6 +40,7 @@ from engine.types import AtomicOrbitals, Reference, Wavefunction
 from engine.wavefunction import atomic, features
 from engine.wavefunction.atomic import Element
 from engine.wavefunction.determinant import Expansion
+from engine.wavefunction.images import images
 from engine.wavefunction.layers import Dense
 from engine.wavefunction.network import network
 from engine.wavefunction.surroundings import (
@@ -197,7 +198,7 @@ def make(
     if reference.atomic:
         frame = Frame(
             atomic.elements(system.symbols, reference.atomic.basis),
-            atomic.images(system),
+            images(system),
             twisted=complex_orbitals and system.cell.periodic,
         )
         _check_start(system, reference.atomic, frame)

@@ -14,6 +14,7 @@ from engine.system.cell import Cell
 from engine.system.system import System, electrons
 from engine.types import AtomicOrbitals, Basis, Psi, Reference
 from engine.wavefunction import atomic, make_wavefunction
+from engine.wavefunction.images import RANGE_BOHR, Images, images, place
 from engine.wavefunction.jastrow import shared_kinds
 
 ANSATZ = AnsatzConfig(name="transferable", determinants=2, layers=2, width=8, pair_width=4)
@@ -217,18 +218,18 @@ def crystal(lattice, places):
 
 def test_along_a_chain_there_are_translations_along_it_alone():
     system, _ = chain(4, 0.0)
-    found = atomic.images(system)
-    assert found.axes == (0,) and found.reach == atomic.RANGE_BOHR
+    found = images(system)
+    assert found.axes == (0,) and found.reach == RANGE_BOHR
     assert found.translations.tolist() == [[-1, 0, 0], [0, 0, 0], [1, 0, 0]]
 
 
 @pytest.mark.parametrize("lattice", [FCC, TRICLINIC, LAYER, SKEW_LAYER])
 def test_translations_are_those_that_bring_an_image_within_the_range(lattice):
     system = crystal(lattice, np.zeros((1, 3)))
-    images = atomic.images(system)
-    axes, reach = list(images.axes), images.reach
+    found = images(system)
+    axes, reach = list(found.axes), found.reach
     assert axes == ([0, 1] if lattice[2, 2] > 20 else [0, 1, 2])
-    found = {tuple(t) for t in images.translations.astype(int).tolist()}
+    found = {tuple(t) for t in found.translations.astype(int).tolist()}
     rng = np.random.default_rng(0)
     corners = rng.choice([-0.5, 0.0, 0.5], size=(300, 3))
     inside = np.concatenate([corners, rng.uniform(-0.5, 0.5, size=(20000, 3))])
@@ -247,7 +248,7 @@ def test_translations_are_those_that_bring_an_image_within_the_range(lattice):
 
 def sums_of(system, r):
     """Orbitals' sums of each atom at the twist, (A, EXPONENTS, 9), complex."""
-    where = atomic.place(r, system, atomic.images(system), twisted=True)
+    where = place(r, system, images(system), twisted=True)
     values = jnp.exp(-where.distance[:, None] * jnp.linspace(0.3, 2.0, 3)[:, None])
     sums = atomic.moments(values, where, 2)
     phases = jnp.exp(1j * jnp.pi * where.half_turns)
@@ -281,7 +282,7 @@ def test_functions_are_continuous_and_have_the_phase_of_the_twist(lattice):
     sums = jax.jit(jax.vmap(lambda r: sums_of(system, r)))
     points = np.random.default_rng(1).uniform(-9, 9, size=(40, 3))
     here = sums(points)
-    for k in atomic.images(system).axes:
+    for k in images(system).axes:
         there = sums(points + lattice[k])
         np.testing.assert_allclose(there, here * np.exp(2j * np.pi * twist[k]), atol=1e-9)
         frac = np.random.default_rng(k).uniform(-0.5, 0.5, size=(40, 3))
@@ -293,7 +294,7 @@ def test_functions_are_continuous_and_have_the_phase_of_the_twist(lattice):
 
 def test_there_is_no_point_where_all_functions_vanish():
     system = crystal(np.diag([12.0, 12.0, 12.0]), np.zeros((1, 3)))
-    assert atomic.images(system).reach > 1.5 * 6 * 3**0.5
+    assert images(system).reach > 1.5 * 6 * 3**0.5
     assert abs(sums_of(system, jnp.full(3, 6.0))[0, 0, 0]) > 0.01
 
 
@@ -302,13 +303,13 @@ def test_radial_parts_are_fitted_with_the_window():
     basis = Basis((jnp.asarray([0.11]),), (jnp.asarray([[1.0]]),), (0,), (0,))
     shells = atomic.Shells(0, np.zeros((1, 1, 1), int), ((0, 0),))
     sigma = atomic.initial_exponents(jnp.asarray(1.0), jnp.float64)
-    r, reach = atomic.GRID_BOHR, atomic.RANGE_BOHR
+    r, reach = atomic.GRID_BOHR, RANGE_BOHR
     window = np.maximum(1 - (r / reach) ** 4, 0) ** 3
-    inside, free = (atomic.Images(axes, reach, np.zeros((1, 3))) for axes in ((0, 1, 2), ()))
+    inside, free = (Images(axes, reach, np.zeros((1, 3))) for axes in ((0, 1, 2), ()))
     np.testing.assert_allclose(atomic.mean_window(inside), window, atol=1e-12)
     tails = []
-    for images in (inside, free):
-        radial = np.asarray(atomic.fitted(basis, shells, sigma, images))[0]
+    for case in (inside, free):
+        radial = np.asarray(atomic.fitted(basis, shells, sigma, case))[0]
         made = window * (np.exp(-np.outer(r, sigma)) @ radial)
         tails.append(np.linalg.norm(r * (made - np.exp(-0.11 * r**2))))
     assert tails[0] < 0.02 * np.linalg.norm(r * np.exp(-0.11 * r**2)) < tails[1]
@@ -321,8 +322,8 @@ def test_radial_parts_are_fitted_with_the_window():
 def test_tight_functions_of_molecules_are_met(charge, l, exponent):
     basis = Basis((jnp.asarray([exponent]),), (jnp.asarray([[1.0]]),), (0,), (l,))
     shells = atomic.Shells(l, np.zeros((1, 1, 2 * l + 1), int), ((0, 0),))
-    images = atomic.Images((), atomic.RANGE_BOHR, np.zeros((1, 3)))
-    assert atomic.misfit(basis, shells, jnp.asarray(float(charge)), images)[0] < 0.3
+    free = Images((), RANGE_BOHR, np.zeros((1, 3)))
+    assert atomic.misfit(basis, shells, jnp.asarray(float(charge)), free)[0] < 0.3
 
 
 @pytest.mark.parametrize("smallest, weight, warned", [(0.02, 1, 1), (0.02, 0.1, 0), (0.15, 1, 0)])
