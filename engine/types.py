@@ -117,11 +117,13 @@ class Alone(NamedTuple):
         features: (f,) that the backbone reads, or None.
         factors: (g,) that multiply the orbitals, or None.
         summed: (h,) of which the backbone reads the sum over all particles, or None.
+        rows: Any other arrays, which are read through the operations of `engine/rows.py` alone.
     """
 
     features: Array | None = None
     factors: Array | None = None
     summed: Array | None = None
+    rows: tuple[Array, ...] = ()
 
 
 NOTHING = Alone()

@@ -15,7 +15,7 @@ from jax import Array, lax
 
 from engine import trigonometry
 from engine.errors import ConfigError, nearest
-from engine.row_products import row_products
+from engine.hamiltonian.row_rules import own_alone
 from engine.types import Alone, LogPsi, Psi, Walker
 
 for _name, _function in trigonometry.BY_NAME.items():
@@ -83,14 +83,16 @@ def forward(psi: Callable[[Walker], LogPsi], walker: Array, masses: np.ndarray) 
         parts = psi.wavefunction.parts
         near = _pair_sums(psi, walker, rates) if parts.pairs else None
         factor = _pair_factor(psi, walker, rates) if parts.factor else None
-        given = [near, factor, *_singles(psi, walker, rates)]
+        *own, rows = _singles(psi, walker, rates)
+        given = [near, factor, *own]
         there = [part is not None for part in given]
-        inputs += [part for part in given if part is not None]
+        inputs += [part for part in (*given, *rows) if part is not None]
 
         def function(r, *found):
             found = iter(found)
             near, factor, *own = (next(found) if is_there else None for is_there in there)
-            return parts.apply(psi.params, r, near, Alone(*own), factor, psi.system, psi.reference)
+            own = Alone(*own, rows=tuple(found))
+            return parts.apply(psi.params, r, near, own, factor, psi.system, psi.reference)
 
     pairs = [_first_and_second(x, walker) for x in folx.forward_laplacian(function)(*inputs)]
     return Derivatives(*(LogPsi(*parts) for parts in zip(*pairs, strict=True)))
@@ -147,7 +149,7 @@ def _singles(psi: Psi, walker: Array, rates: Array) -> Alone:
     """Returns what single particles give as functions of the coordinates."""
     slices = zip(np.cumsum(psi.system.counts), psi.system.counts, strict=True)
     rows = [_single_jets(psi, s, walker[e - c : e]) for s, (e, c) in enumerate(slices)]
-    features, factors, summed = (
+    features, factors, summed, *others = (
         None if parts[0] is None else tuple(map(jnp.concatenate, zip(*parts, strict=True)))
         for parts in zip(*rows, strict=True)
     )
@@ -155,22 +157,23 @@ def _singles(psi: Psi, walker: Array, rates: Array) -> Alone:
         None if features is None else _own(*features, rates),
         None if factors is None else _own(*factors, rates),
         None if summed is None else _sum(*summed, rates),
+        tuple(own_alone(*group, rates) for group in others),
     )
 
 
 def _single_jets(psi: Psi, species: int, positions: Array) -> list:
     """Returns (values, first and second derivatives) of the particles (m, 3) of a species.
 
-    One for each entry of `Alone`; None where that is not there.
+    One for each entry of `Alone`, None where that is not there, and for each of its rows.
     """
 
     def one(position: Array) -> list:
         function = lambda r: psi.wavefunction.parts.single(  # noqa: E731
             psi.params, r, species, psi.system, psi.reference
         )
+        *others, rows = folx.forward_laplacian(function)(position)
         return [
-            None if part is None else _parts(part, position)
-            for part in folx.forward_laplacian(function)(position)
+            None if part is None else _parts(part, position) for part in (*others, *rows)
         ]
 
     return jax.vmap(one)(positions)
@@ -198,28 +201,6 @@ def _sum(value: Array, first: Array, second: Array, rates: Array) -> FwdLaplArra
 
 def _jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:
     return FwdLaplArray(value, FwdJacobian.from_dense(jacobian), laplacian)
-
-
-def _row_products(args, kwargs, sparsity_threshold) -> FwdLaplArray:
-    """Row i of the second factor has derivatives by the coordinates 3 i to 3 i + 2 alone."""
-    del kwargs, sparsity_threshold
-    f, phi = args
-    n = len(phi.x)
-    df, dphi = f.jacobian.dense_array, phi.jacobian.dense_array
-    own_df, own_dphi = (
-        jnp.moveaxis(jnp.diagonal(d.reshape(n, 3, *d.shape[1:]), axis1=0, axis2=2), -1, 1)
-        for d in (df, dphi)
-    )
-    by_coordinate = jax.vmap(row_products, in_axes=(0, None))
-    moved = jax.vmap(row_products, in_axes=(None, 0))(f.x, own_dphi)
-    first = by_coordinate(df, phi.x).reshape(n, 3, *moved.shape[1:])
-    first = first + moved * jnp.eye(n, dtype=phi.x.dtype)[:, None, None, :, None]
-    crossed = jax.vmap(row_products)(own_df, own_dphi).sum(axis=0)
-    second = row_products(f.laplacian, phi.x) + row_products(f.x, phi.laplacian) + 2 * crossed
-    return _jet(row_products(f.x, phi.x), first.reshape(-1, *first.shape[2:]), second)
-
-
-register_function(row_products.__name__, _row_products)
 
 
 def _first_and_second(part, walker: Array) -> tuple[Array, Array]:

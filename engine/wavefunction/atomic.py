@@ -161,8 +161,8 @@ def initial_exponents(charge: Array, dtype) -> Array:
     return WIDEST * ratio ** jnp.linspace(0.0, 1.0, EXPONENTS, dtype=dtype)
 
 
-class Orbitals(nn.Module):
-    """The mean-field orbitals at a particle, atom by atom and shell by shell.
+class Functions(nn.Module):
+    """The atomic functions at a particle.
 
     Attributes:
         element: The atoms.
@@ -175,26 +175,34 @@ class Orbitals(nn.Module):
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(
-        self, sums: Array, where: Place, charge: Array, basis: Basis, coefficients: Array
-    ) -> list[Array]:
-        """Returns the (A_Z, functions, J) real, or real and imaginary, parts.
+    def __call__(self, sums: Array, where: Place, charge: Array, basis: Basis) -> list[Array]:
+        """Returns, for each of the element's shells, (parts, A_Z, t, 2 l + 1).
 
         Args:
             sums: (A_Z, waves, EXPONENTS, lm) of `moments`.
             where: Of the atoms of the element.
             charge: Of their nuclei.
             basis: The Gaussians.
-            coefficients: (J, ao) of the orbitals.
         """
-        parts = []
+        groups = []
         for shells in self.element.shells:
             l = shells.angular
             start = fitted(basis, shells, initial_exponents(charge, self.dtype), self.images)
             radial = self.param(f"radial_{l}", lambda _, s=start: s)
             own = jnp.einsum("tm,awmk->watk", radial, sums[..., l * l : (l + 1) ** 2])
-            parts.append(_combined(_turned(own, where), coefficients[:, shells.columns]))
-        return [jnp.concatenate(x, axis=1) for x in zip(*parts, strict=True)]
+            groups.append(jnp.stack(_turned(own, where)))
+        return groups
+
+
+def coefficients(element: Element, tables: Array) -> list[Array]:
+    """Returns, for each of the element's shells, (S, parts, A_Z, t, 2 l + 1, J) coefficients.
+
+    Args:
+        element: The atoms.
+        tables: (S, J, ao) of the orbitals of every species, real or complex.
+    """
+    groups = [jnp.moveaxis(tables[..., shells.columns], 1, -1) for shells in element.shells]
+    return [jnp.stack([c.real, c.imag] if jnp.iscomplexobj(c) else [c], axis=1) for c in groups]
 
 
 def _turned(sums: Array, where: Place) -> list[Array]:
@@ -204,23 +212,6 @@ def _turned(sums: Array, where: Place) -> list[Array]:
     cosine, sine = (wave(where.half_turns)[:, None, None] for wave in (cos_pi, sin_pi))
     _, real, imag = sums
     return [cosine * real - sine * imag, sine * real + cosine * imag]
-
-
-def _combined(sums: list[Array], c: Array) -> list[Array]:
-    """Returns sum_m S_m c_m, (A_Z, t, J), of coefficients (J, A_Z, t, 2 l + 1)."""
-
-    def times(values: Array, weights: Array) -> Array:
-        return jnp.einsum("atm,jatm->atj", values, weights.astype(values.dtype))
-
-    if not jnp.iscomplexobj(c):
-        return [times(x, c) for x in sums]
-    if len(sums) == 1:
-        return [times(sums[0], c.real), times(sums[0], c.imag)]
-    real, imag = sums
-    return [
-        times(real, c.real) - times(imag, c.imag),
-        times(real, c.imag) + times(imag, c.real),
-    ]
 
 
 def fitted(basis: Basis, shells: Shells, sigma: Array, images: Images) -> Array:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -18,36 +21,54 @@ PAIRS = ((0, 1, 2, 3), (2, 0, 1, 3), (0, 3, 1, 2), (1, 2, 0, 3), (3, 1, 0, 2), (
 
 
 class Expansion(NamedTuple):
-    """sum_k weights[k] det(diag(exp(log_scale)) matrices[k]).
+    """sum_k weights[k] det(diag(exp(log_scale)) M[k]), M block-diagonal.
 
     Attributes:
-        matrices: (D, n, n), rows particles, columns orbitals.
+        blocks: (D, n_b, n_b) each, rows particles, columns orbitals.
         log_scale: (n,) logarithms of factors of the rows.
         weights: (D,) real; all one when left out.
     """
 
-    matrices: Array
+    blocks: Sequence[Array]
     log_scale: Array
     weights: Array | None = None
 
+    @property
+    def matrices(self) -> Array:
+        """The (D, n, n) matrices with the factors of their rows."""
+        n, start, rows = len(self.log_scale), 0, []
+        for b in self.blocks:
+            end = start + b.shape[-1]
+            left, right = (jnp.zeros((*b.shape[:2], x), b.dtype) for x in (start, n - end))
+            rows.append(jnp.concatenate([left, b, right], axis=-1))
+            start = end
+        return jnp.concatenate(rows, axis=1) * jnp.exp(self.log_scale)[:, None]
 
-def log_sum_determinants(matrices: Array, weights: Array | None = None) -> LogPsi:
-    """Returns the logarithm and the phase of the sum of D determinants.
+
+def log_sum_determinants(blocks: Sequence[Array], weights: Array | None = None) -> LogPsi:
+    """Returns the logarithm and the phase of the sum of D determinants of block-diagonal matrices.
 
     Args:
-        matrices: (D, n, n), real or complex.
+        blocks: (D, n_b, n_b) each, real or complex.
         weights: (D,) real; all one when left out.
     """
-    if matrices.shape[-1] > EXPLICIT:
-        return _factorised(matrices, weights)
+    written_out = all(b.shape[-1] <= EXPLICIT for b in blocks)
+    signs, logs = zip(*map(_written_out if written_out else jnp.linalg.slogdet, blocks), strict=True)
+    sign, log = functools.reduce(operator.mul, signs), sum(logs)
+    largest = jax.lax.stop_gradient(log.max())
+    values = sign * jnp.exp(log - largest)
+    total = jnp.sum(values if weights is None else weights * values)
+    return shift(log_phase(total), largest)
+
+
+def _written_out(matrices: Array) -> tuple[Array, Array]:
+    """Returns determinants of (D, n, n), n at most 4, and logarithms of factors they lack.
+
+    The factors are constants to differentiation.
+    """
     size = _magnitude(matrices).max(axis=(0, 2))
     size = jax.lax.stop_gradient(jnp.where(size > 0, size, jnp.ones_like(size)))
-    total = _sum(determinant(matrices / size[:, None]), weights)
-    return shift(log_phase(total), jnp.log(size).sum())
-
-
-def _sum(values: Array, weights: Array | None) -> Array:
-    return jnp.sum(values if weights is None else weights * values)
+    return determinant(matrices / size[:, None]), jnp.log(size).sum()
 
 
 def determinant(m: Array) -> Array:
@@ -79,18 +100,6 @@ def log_phase(value: Array) -> LogPsi:
 def shift(psi: LogPsi, log_factor: Array) -> LogPsi:
     """Returns psi times exp(log_factor)."""
     return LogPsi(psi.log + log_factor, psi.arg)
-
-
-def multiply(a: LogPsi, b: LogPsi) -> LogPsi:
-    """Returns the product; its phase lies in [-pi, pi]."""
-    arg = a.arg + b.arg
-    return LogPsi(a.log + b.log, arg - 2 * jnp.pi * jnp.round(arg / (2 * jnp.pi)))
-
-
-def _factorised(matrices: Array, weights: Array | None) -> LogPsi:
-    sign, log = jnp.linalg.slogdet(matrices)
-    largest = jax.lax.stop_gradient(log.max())
-    return shift(log_phase(_sum(sign * jnp.exp(log - largest), weights)), largest)
 
 
 def _magnitude(m: Array) -> Array:

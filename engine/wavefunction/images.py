@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -33,13 +34,15 @@ class Images:
     Attributes:
         axes: Lattice vectors that sums are along; across the others there is vacuum.
         reach: Where they end, bohr.
-        translations: (T, 3) integers, added to the image whose fractional coordinates are from
-            -1/2 to 1/2: all that bring it within the reach.
+        translations: (T, 3) integers, added to the image whose fractional coordinates are within
+            1/2 of `middle`: all that bring it within the reach.
+        middle: (3,) 0 or 1/2, whichever needs fewer translations.
     """
 
     axes: tuple[int, ...]
     reach: float
     translations: np.ndarray
+    middle: np.ndarray
 
 
 def images(system: System) -> Images:
@@ -50,22 +53,28 @@ def images(system: System) -> Images:
     """
     lattice, axes = np.asarray(system.cell.lattice, float), _connected(system)
     if not axes:
-        return Images((), RANGE_BOHR, np.zeros((1, 3)))
+        return Images((), RANGE_BOHR, np.zeros((1, 3)), np.zeros(3))
     rows = lattice[axes]
     inverse = np.linalg.pinv(rows)
     along = lattice @ inverse @ rows  # vacuum need not be at right angles to the rest
     reach = max(RANGE_BOHR, VOID * _widest_void(system, along, axes))
     wide = [k for k in range(3) if k not in axes]
     slack = 0.5 + 0.5 * np.abs(along[wide] @ inverse).sum(axis=0)
-    most = np.floor(reach * np.linalg.norm(inverse, axis=0) + slack).astype(int)
-    found = []
-    for steps in itertools.product(*(range(-m, m + 1) for m in most)):
+    most = reach * np.linalg.norm(inverse, axis=0) + slack
+    middle, found = np.zeros(3), []
+    middle[axes] = [0.5 if len(_steps(m, 0.5)) < len(_steps(m, 0.0)) else 0.0 for m in most]
+    for steps in itertools.product(*map(_steps, most, middle[axes])):
         shift = np.zeros(3)
         shift[axes] = steps
-        nearest = lsq_linear(along.T, -shift @ along, bounds=(-0.5, 0.5))
+        nearest = lsq_linear(along.T, -shift @ along, bounds=(middle - 0.5, middle + 0.5))
         if np.sqrt(2 * nearest.cost) < reach:
             found.append(shift)
-    return Images(tuple(axes), reach, np.array(found))
+    return Images(tuple(axes), reach, np.array(found), middle)
+
+
+def _steps(most: float, middle: float) -> range:
+    """Returns the integers closer than `most` to minus the middle."""
+    return range(math.floor(-most - middle) + 1, math.ceil(most - middle))
 
 
 def _connected(system: System) -> list[int]:
@@ -98,7 +107,7 @@ class Place(NamedTuple):
         vectors: (A, 3, T) bohr.
         distance: (A, T) bohr.
         window: (A, T).
-        half_turns: (A,) phase of the image with T = 0, in units of pi.
+        half_turns: (A,) phase of the image without translation, in units of pi.
         waves: (2, T) cosine and sine of the phases of the others to it, or nothing.
     """
 
@@ -129,7 +138,7 @@ def place(r: Array, system: System, images: Images, *, twisted: bool) -> Place:
         return Place(d[..., None], length(squared), jnp.ones_like(squared), 0 * squared[:, 0], None)
     lattice = system.cell.lattice.astype(r.dtype)
     frac = system.cell.fractional(d)
-    near = jnp.round(jax.lax.stop_gradient(frac))
+    near = jnp.round(jax.lax.stop_gradient(frac) - jnp.asarray(images.middle, r.dtype))
     frac = frac - near
     shifts = jnp.asarray(images.translations, r.dtype)
     vectors = (frac @ lattice)[..., None] + (shifts @ lattice).T

@@ -57,21 +57,21 @@ class Network(nn.Module):
         seen = self.pairs(walker[:, None] - walker[None], itself, system)
         return jnp.einsum("sj,ijf->isf", species_means(system, walker.dtype), seen)
 
-    def single(self, r: Array, species: Array, system: System, reference: Reference) -> Array:
-        """Returns the (f,) features of a particle at r (3,) of the species with this index."""
-        return self.backbone.single(r, species, system, reference)
+    def single(self, r: Array, system: System, reference: Reference) -> Alone:
+        """Returns what the backbone reads of a particle at r (3,), whatever its species."""
+        return self.backbone.single(r, system, reference)
 
     def singles(self, walker: Array, system: System, reference: Reference) -> Alone:
-        """Returns the (n, f) features of all particles, if the backbone reads any."""
+        """Returns what the backbone reads of every particle, if anything."""
         if not hasattr(self.backbone, "single"):
             return NOTHING
         one = nn.vmap(
             Network.single,
-            in_axes=(0, 0, None, None),
+            in_axes=(0, None, None),
             variable_axes={"params": None},
             split_rngs={"params": False},
         )
-        return Alone(one(self, walker, jnp.asarray(system.members), system, reference))
+        return one(self, walker, system, reference)
 
     def alone(self, r: Array, species: int, system: System, reference: Reference) -> Alone:
         """Returns what can be said of a particle at r (3,) without the others.
@@ -80,7 +80,7 @@ class Network(nn.Module):
         not worth it.
         """
         if hasattr(self.backbone, "single"):
-            return Alone(self.single(r, species, system, reference))
+            return self.single(r, system, reference)
         if system.self_bound or system.n_particles <= FEW:
             return NOTHING
         seen = NOTHING
@@ -107,7 +107,7 @@ class Network(nn.Module):
         h = self._seen(walker, near, own, system)
         factors = () if own.factors is None else (own.factors,)
         found = self.head(h, walker, system, reference, *factors)
-        psi = log_sum_determinants(found.matrices, found.weights)
+        psi = log_sum_determinants(found.blocks, found.weights)
         log = psi.log + found.log_scale.sum()
         if log_factor is None and self.pair_factor:
             log_factor = self.pair_factor(walker, system)
@@ -123,8 +123,7 @@ class Network(nn.Module):
         """Returns the (D, n, n) matrices of one walker, rows particles, columns orbitals."""
         own = self.singles(walker, system, reference)
         h = self._seen(walker, self.means(walker, system), own, system)
-        found = self.head(h, walker, system, reference)
-        return found.matrices * jnp.exp(found.log_scale)[:, None]
+        return self.head(h, walker, system, reference).matrices
 
 
 def has_pairs(backbone: nn.Module, system: System) -> bool:

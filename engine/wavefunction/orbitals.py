@@ -94,9 +94,9 @@ class Orbitals(nn.Module):
         ]
         if factors is not None:
             matrices = self._multiplied(jnp.concatenate(rows), factors[:, :-1], system)
-            return Expansion(matrices, factors[:, -1])
+            return Expansion([matrices], factors[:, -1])
         parts = jnp.concatenate(rows).transpose(1, 2, 0, 3)
-        return Expansion(self._matrices(parts, walker, system, reference), log_scale)
+        return Expansion([self._matrices(parts, walker, system, reference)], log_scale)
 
     def _multiplied(self, parts: Array, factors: Array, system: System) -> Array:
         """Returns the matrices of (n, parts, D, n) heads and the factors of `alone`."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-
 import jax.numpy as jnp
 
 from engine.types import LogPsi, Wavefunction
-from engine.wavefunction.determinant import log_sum_determinants, multiply
+from engine.wavefunction.determinant import log_sum_determinants
 from engine.wavefunction.features import species_slices
 
 
@@ -34,9 +32,7 @@ def make(
         del params
         values = reference_orbitals(reference, walker, system)
         blocks = [phi[part] for phi, part in zip(values, species_slices(system), strict=True)]
-        return functools.reduce(
-            multiply, (log_sum_determinants(_cast(b, walker)[None]) for b in blocks)
-        )
+        return log_sum_determinants([_cast(b, walker)[None] for b in blocks])
 
     return Wavefunction(init=lambda key, system, reference: {}, apply=apply, orbitals=None)
 

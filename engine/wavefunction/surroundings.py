@@ -10,7 +10,6 @@ Features of nuclei and electrons: N. Gao and S. Guennemann, ICML (2023).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from engine.rows import row_sums
 from engine.system.system import System
 from engine.types import NOTHING, Alone, Reference
 from engine.wavefunction import atomic, features
@@ -38,17 +38,16 @@ class Seen(NamedTuple):
 
     Attributes:
         h: (n, width) features of each particle.
-        sites: Per element, (n, A_Z, f) features of particle and nucleus.
+        sites: Per element, (n, A_Z, f) of particle and nucleus, V e in the head's formula.
         crowd: Per element, (S, A_Z, S f) sums over the other particles, own species first.
-        orbitals: Per element, (n, parts, A_Z, functions, J): those of the particle's species; where
-            the mean field breaks the symmetry of spins, those of the opposite one follow.
+        functions: Per element, the groups of `atomic.Functions`, each (n, parts, A_Z, t, 2 l + 1).
         log_scale: (n,) logarithm of what they are to be multiplied by.
     """
 
     h: Array
     sites: Sequence[Array] = ()
     crowd: Sequence[Array] = ()
-    orbitals: Sequence[Array] = ()
+    functions: Sequence[Sequence[Array]] = ()
     log_scale: Array | None = None
 
 
@@ -122,38 +121,33 @@ class NuclearSurroundings(Surroundings):
         elements = self.frame.elements
         self.exponentials = Exponentials(elements, self.dtype)
         self.embed = {e.symbol: Dense(self.pair_width, self.dtype, bias=False) for e in elements}
-        self.orbitals = {
-            e.symbol: atomic.Orbitals(e, self.frame.images, self.dtype) for e in elements
+        self.site = {e.symbol: Dense(self.pair_width, self.dtype, bias=False) for e in elements}
+        self.functions = {
+            e.symbol: atomic.Functions(e, self.frame.images, self.dtype) for e in elements
         }
         self.shared = Dense(self.pair_width, self.dtype)
 
-    def single(self, r: Array, species: Array, system: System, reference: Reference) -> Array:
-        """Returns what depends on one particle alone, at r (3,), of the species with this index.
+    def single(self, r: Array, system: System, reference: Reference) -> Alone:
+        """Returns what depends on one particle alone, at r (3,).
 
-        These are, side by side: the logarithm of the orbitals' factor, per element its features
-        (A_Z, f), and per element the orbitals (parts, A_Z, functions, J).
+        Features are the logarithm of the functions' factor and the sum over nuclei of e; rows are,
+        per element, e, V e, and the groups of functions.
         """
         frame = self.frame
         where = place(r, system, frame.images, twisted=frame.twisted)
         values, log_scale = self.exponentials(where, system)
-        tables = _padded(reference.atomic.coefficients)
-        coefficients = tables[species]
-        if reference.broken:
-            other = tables[jnp.asarray(system.spin_flip)[species]]
-            coefficients = jnp.concatenate([coefficients, other])
-        sites, orbitals = [], []
+        total, rows = 0, []
         for e, x in zip(self.frame.elements, values, strict=True):
             here = where.of(e.atoms)
             sums = atomic.moments(x, here, e.angular)
-            sites.append(self._site(e, sums[:, 0], jnp.exp(log_scale)))
+            seen = self._seen(e, sums[:, 0], jnp.exp(log_scale))
+            total = total + seen.sum(axis=0)
+            rows += [seen, self.site[e.symbol](seen)]
             charge = system.charges[e.atoms[0]]
-            orbitals += self.orbitals[e.symbol](
-                sums, here, charge, reference.atomic.basis, coefficients
-            )
-        parts = [log_scale[None], *sites, *orbitals]
-        return jnp.concatenate([part.ravel() for part in parts])
+            rows += self.functions[e.symbol](sums, here, charge, reference.atomic.basis)
+        return Alone(jnp.concatenate([log_scale[None], total]), rows=tuple(rows))
 
-    def _site(self, e: Element, sums: Array, scale: Array) -> Array:
+    def _seen(self, e: Element, sums: Array, scale: Array) -> Array:
         """Returns (A_Z, f) features made of sums over images (A_Z, EXPONENTS, lm): s and p."""
         seen = sums[..., :4] * jnp.asarray(UNIT, sums.dtype) * scale
         seen = jnp.concatenate([seen[..., 0], seen[..., 1:].reshape(len(seen), -1)], axis=-1)
@@ -161,45 +155,25 @@ class NuclearSurroundings(Surroundings):
 
     def __call__(self, walker: Array, near: Array | None, system: System, own: Alone) -> Seen:
         """Maps a walker (n, 3), the means of pair features and those of single particles."""
-        log_scale, sites, orbitals = self._unpacked(own.features)
+        seen, sites, functions, rows = [], [], [], list(own.rows)
+        for element in self.frame.elements:
+            e, site, *groups = rows[: 2 + len(element.shells)]
+            del rows[: 2 + len(element.shells)]
+            seen, sites, functions = [*seen, e], [*sites, site], [*functions, groups]
         kind = kind_indicator(system).astype(walker.dtype)
-        h = jnp.concatenate([kind, sum(e.sum(axis=1) for e in sites)], axis=-1)
-        h = self.through(h, near, system)
-        return Seen(h, sites, self._crowd(sites, h, system), orbitals, log_scale)
+        h = self.through(jnp.concatenate([kind, own.features[:, 1:]], axis=-1), near, system)
+        crowd = self._crowd(seen, h, system)
+        return Seen(h, sites, crowd, functions, own.features[:, 0])
 
-    def _unpacked(self, own: Array) -> tuple[Array, list[Array], list[Array]]:
-        """Returns the logarithms, features and orbitals in (n, f), as `single` packs them."""
-        n, start, found = len(own), 1, []
-        elements = self.frame.elements
-        sites = [(len(e.atoms), self.pair_width) for e in elements]
-        rest = own.shape[1] - 1 - sum(map(math.prod, sites))
-        functions = sum(len(e.atoms) * e.functions for e in elements)
-        parts = 2 if self.frame.twisted else 1
-        columns = rest // (functions * parts)
-        orbitals = [(parts, len(e.atoms), e.functions, columns) for e in elements]
-        for shape in (*sites, *orbitals):
-            end = start + math.prod(shape)
-            found.append(own[:, start:end].reshape(n, *shape))
-            start = end
-        return own[:, 0], found[: len(elements)], found[len(elements) :]
-
-    def _crowd(self, sites: list[Array], h: Array, system: System) -> list[Array]:
+    def _crowd(self, seen: list[Array], h: Array, system: System) -> list[Array]:
         """Returns who else is at a nucleus, (S, A_Z, S f) for a particle of each species."""
         shared, found = self.shared(h), []
-        for e in sites:
-            sums = [
-                jnp.einsum("iaf,if->af", e[part], shared[part])
-                for part in features.species_slices(system)
-            ]
+        indicator = jnp.asarray(features.species_indicator(system).T, h.dtype)
+        for e in seen:
+            sums = row_sums(e, shared, indicator)
             rows = [jnp.concatenate([sums[s] for s in order], -1) for order in _orders(system)]
             found.append(jnp.stack(rows))
         return found
-
-
-def _padded(coefficients: tuple[Array, ...]) -> Array:
-    """Returns (S, J, ao), J the largest number of orbitals, the others followed by zeros."""
-    most = max(len(c) for c in coefficients)
-    return jnp.stack([jnp.pad(c, ((0, most - len(c)), (0, 0))) for c in coefficients])
 
 
 # --- species: spin up and spin down share their weights, electrons and positrons do not

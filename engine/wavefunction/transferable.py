@@ -33,7 +33,7 @@ from jax import Array
 
 from engine.config import AnsatzConfig
 from engine.errors import ConfigError
-from engine.row_products import row_products
+from engine.rows import row_products, row_tanh
 from engine.system.system import System
 from engine.trigonometry import cos_pi, sin_pi
 from engine.types import AtomicOrbitals, Reference, Wavefunction
@@ -49,7 +49,6 @@ from engine.wavefunction.surroundings import (
     Seen,
     Surroundings,
     kinds,
-    spread,
 )
 
 log = logging.getLogger(__name__)
@@ -85,21 +84,25 @@ class AtomicHead(nn.Module):
     ) -> Expansion:
         """Returns the determinants."""
         own = Dense(self.width, self.dtype, name="particle")(seen.h)
-        factors = [self._factors(k, own, seen, system) for k in range(len(self.elements))]
-        f = jnp.concatenate(factors, axis=-1)
-        orbitals = [x.reshape(*x.shape[:2], -1, x.shape[-1]) for x in seen.orbitals]
-        phi = jnp.concatenate(orbitals, axis=2)
-        turns, most = (2 if exchanges(self.determinants, reference) else 1), max(system.counts)
-        found = [
-            row_products(f[:, :, k::turns], phi[..., k * most : (k + 1) * most])
-            for k in range(turns)
-        ]
+        tables = _padded(reference.atomic.coefficients)
+        order = [np.arange(len(system.counts))]
+        if exchanges(self.determinants, reference):
+            order.append(np.asarray(system.spin_flip))
+        found = [0] * len(order)
+        for e, element in enumerate(self.elements):
+            f = self._factors(e, own, seen, system)
+            for k, species in enumerate(order):
+                c = atomic.coefficients(element, tables[species])
+                c = [x[system.members].astype(f.dtype) for x in c]
+                each = f[:, :, :, k :: len(order)]
+                found[k] = found[k] + row_products(each, *seen.functions[e], *c)
         blocks = [
             jnp.concatenate([x[:, part, : part.stop - part.start] for x in found])
             for part in features.species_slices(system)
+            if part.stop > part.start
         ]
-        weights = self._weights() if turns > 1 else None
-        return Expansion(_block_diagonal(blocks), seen.log_scale, weights)
+        weights = self._weights() if len(order) > 1 else None
+        return Expansion(blocks, seen.log_scale, weights)
 
     def _weights(self) -> Array:
         """Returns the (D,) weights of the determinants, those with spins exchanged last."""
@@ -109,11 +112,10 @@ class AtomicHead(nn.Module):
         return jnp.concatenate([jnp.ones(self.determinants - exchanged, self.dtype), weights])
 
     def _factors(self, k: int, own: Array, seen: Seen, system: System) -> Array:
-        """Returns (n, parts, D, A_Z t): what multiplies the functions of an element's atoms."""
+        """Returns (n, A_Z, parts, D, t): what multiplies the functions of an element's atoms."""
         symbol, functions = self.elements[k].symbol, self.elements[k].functions
-        site = Dense(self.width, self.dtype, bias=False, name=f"site_{symbol}")(seen.sites[k])
         crowd = Dense(self.width, self.dtype, bias=False, name=f"crowd_{symbol}")(seen.crowd[k])
-        a = jnp.tanh(own[:, None] + site + spread(crowd, system))
+        a = row_tanh(own, seen.sites[k], crowd, jnp.asarray(system.members))
         parts = 2 if self.complex_orbitals else 1
         size = parts * self.determinants * functions
         rows = [
@@ -123,8 +125,7 @@ class AtomicHead(nn.Module):
         out = jnp.concatenate(rows).reshape(*a.shape[:2], parts, self.determinants, functions)
         one = np.zeros((parts, 1, 1))
         one[0] = 1.0
-        out = (out + jnp.asarray(one, out.dtype)).transpose(0, 2, 3, 1, 4)
-        return out.reshape(len(a), parts, self.determinants, -1)
+        return out + jnp.asarray(one, out.dtype)
 
 
 class WaveHead(nn.Module):
@@ -157,18 +158,7 @@ class WaveHead(nn.Module):
             real, imag = (out[part, :, x].T[..., None] for x in (0, 1))
             real, cosine, sine = real + 1, cos_pi(half_turns), sin_pi(half_turns)
             blocks.append(jax.lax.complex(real * cosine - imag * sine, real * sine + imag * cosine))
-        return Expansion(_block_diagonal(blocks), jnp.zeros(n, walker.dtype))
-
-
-def _block_diagonal(blocks: list[Array]) -> Array:
-    """Returns (D, n, n) matrices of (D, n_s, n_s) blocks."""
-    n, start, rows = sum(b.shape[-1] for b in blocks), 0, []
-    for b in blocks:
-        end = start + b.shape[-1]
-        left, right = (jnp.zeros((*b.shape[:2], x), b.dtype) for x in (start, n - end))
-        rows.append(jnp.concatenate([left, b, right], axis=-1))
-        start = end
-    return jnp.concatenate(rows, axis=1)
+        return Expansion(blocks, jnp.zeros(n, walker.dtype))
 
 
 def make(
@@ -246,6 +236,12 @@ def _check_start(system: System, orbitals: AtomicOrbitals, frame: Frame) -> None
                     shells.angular,
                     100 * share,
                 )
+
+
+def _padded(coefficients: tuple[Array, ...]) -> Array:
+    """Returns (S, J, ao), J the largest number of orbitals, the others followed by zeros."""
+    most = max(len(c) for c in coefficients)
+    return jnp.stack([jnp.pad(c, ((0, most - len(c)), (0, 0))) for c in coefficients])
 
 
 def exchanges(determinants: int, reference: Reference) -> bool:

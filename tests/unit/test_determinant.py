@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from engine.types import LogPsi
-from engine.wavefunction.determinant import log_sum_determinants, multiply
+from engine.wavefunction.determinant import Expansion, log_sum_determinants
 
 
 def _matrices(n, complex_, seed=0):
@@ -19,7 +18,7 @@ def _matrices(n, complex_, seed=0):
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
 def test_equals_the_sum_of_numpy_determinants(n, complex_):
     m = _matrices(n, complex_)
-    psi = log_sum_determinants(jnp.asarray(m))
+    psi = log_sum_determinants([jnp.asarray(m)])
     exact = np.linalg.det(m).sum()
     np.testing.assert_allclose(np.exp(psi.log) * np.exp(1j * psi.arg), exact, rtol=1e-12)
     if not complex_:
@@ -29,8 +28,23 @@ def test_equals_the_sum_of_numpy_determinants(n, complex_):
 @pytest.mark.parametrize("n", [2, 6])
 def test_weights_multiply_the_determinants(n):
     m, weights = _matrices(n, True), np.array([1.0, 0.0, -0.7])
-    psi = log_sum_determinants(jnp.asarray(m), jnp.asarray(weights))
+    psi = log_sum_determinants([jnp.asarray(m)], jnp.asarray(weights))
     exact = weights @ np.linalg.det(m)
+    np.testing.assert_allclose(np.exp(psi.log) * np.exp(1j * psi.arg), exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(2, 1), (4, 3), (6, 2)])
+def test_blocks_are_those_of_one_matrix(sizes):
+    blocks, start = [jnp.asarray(_matrices(n, True, seed=n)) for n in sizes], 0
+    full = np.zeros((3, sum(sizes), sum(sizes)), complex)
+    for n, block in zip(sizes, blocks, strict=True):
+        full[:, start : start + n, start : start + n] = block
+        start += n
+    scale = np.random.default_rng(0).normal(size=sum(sizes))
+    matrices = Expansion(blocks, jnp.asarray(scale)).matrices
+    np.testing.assert_allclose(matrices, np.exp(scale)[:, None] * full, rtol=1e-12)
+    psi, weights = log_sum_determinants(blocks, jnp.array([1.0, 0.3, -0.7])), [1.0, 0.3, -0.7]
+    exact = weights @ np.linalg.det(full)
     np.testing.assert_allclose(np.exp(psi.log) * np.exp(1j * psi.arg), exact, rtol=1e-12)
 
 
@@ -40,7 +54,7 @@ def test_weights_multiply_the_determinants(n):
 def test_row_factors_beyond_the_floating_point_range_of_psi(n, complex_, exponent):
     m = jnp.asarray(_matrices(n, complex_))
     factor = 10.0**exponent
-    scaled, plain = log_sum_determinants(m * factor), log_sum_determinants(m)
+    scaled, plain = log_sum_determinants([m * factor]), log_sum_determinants([m])
     np.testing.assert_allclose(scaled.log - n * exponent * np.log(10.0), plain.log, rtol=1e-9)
     np.testing.assert_allclose(scaled.arg, plain.arg, atol=1e-12)
 
@@ -50,13 +64,5 @@ def test_row_factors_beyond_the_floating_point_range_of_psi(n, complex_, exponen
 def test_gradient_is_the_trace_of_inverse_times_derivative(n, complex_):
     m, slope = _matrices(n, complex_)[:1], _matrices(n, complex_, seed=1)[:1]
     expected = np.trace(np.linalg.inv(m[0]) @ slope[0])
-    _, (log, arg) = jax.jvp(lambda t: log_sum_determinants(m + t * slope), (0.0,), (1.0,))
+    _, (log, arg) = jax.jvp(lambda t: log_sum_determinants([m + t * slope]), (0.0,), (1.0,))
     np.testing.assert_allclose([log, arg], [expected.real, expected.imag], rtol=1e-9, atol=1e-12)
-
-
-def test_products_keep_a_real_phase_real():
-    minus = LogPsi(jnp.asarray(1.0), jnp.asarray(np.pi))
-    plus = LogPsi(jnp.asarray(2.0), jnp.asarray(0.0))
-    assert float(multiply(minus, minus).arg) == 0.0
-    assert float(multiply(minus, plus).arg) == np.pi
-    assert float(multiply(minus, plus).log) == 3.0
