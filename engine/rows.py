@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-SMALL = 4096
+SMALL = 256
 """So many products are summed one by one; a call of a matrix product costs more (CPUs)."""
 
 
@@ -73,7 +73,8 @@ def _combined(s: Array, c: Array) -> Array:
     own = jnp.split(s, s.shape[-4], axis=-4)
 
     def times(a: int, b: int) -> Array:
-        return jnp.sum(own[a][..., None] * c[:, b : b + 1], axis=-2)
+        # term by term: reductions over so short an axis are slow on CPUs
+        return sum(own[a][..., m, None] * c[:, b : b + 1, ..., m, :] for m in range(s.shape[-1]))
 
     if c.shape[1] == 1:
         found = [times(a, 0) for a in range(len(own))]

@@ -172,9 +172,7 @@ def _single_jets(psi: Psi, species: int, positions: Array) -> list:
             psi.params, r, species, psi.system, psi.reference
         )
         *others, rows = folx.forward_laplacian(function)(position)
-        return [
-            None if part is None else _parts(part, position) for part in (*others, *rows)
-        ]
+        return [None if part is None else _parts(part, position) for part in (*others, *rows)]
 
     return jax.vmap(one)(positions)
 

@@ -53,7 +53,9 @@ def log_sum_determinants(blocks: Sequence[Array], weights: Array | None = None) 
         weights: (D,) real; all one when left out.
     """
     written_out = all(b.shape[-1] <= EXPLICIT for b in blocks)
-    signs, logs = zip(*map(_written_out if written_out else jnp.linalg.slogdet, blocks), strict=True)
+    signs, logs = zip(
+        *map(_written_out if written_out else jnp.linalg.slogdet, blocks), strict=True
+    )
     sign, log = functools.reduce(operator.mul, signs), sum(logs)
     largest = jax.lax.stop_gradient(log.max())
     values = sign * jnp.exp(log - largest)

@@ -18,7 +18,7 @@ FOUNDATION = {
     "log",
     "config",
     "devices",
-    "row_products",
+    "rows",
     "trigonometry",
 }
 ALLOWED = {
@@ -84,7 +84,7 @@ FENCES = {
     "pyblock2": {"engine/mean_field/dmrg.py"},
     "ase": {"engine/system/prototypes.py", "engine/io/structure.py"},
     "kfac_jax": {"engine/optimizer/"},
-    "folx": {"engine/hamiltonian/kinetic.py"},
+    "folx": {"engine/hamiltonian/kinetic.py", "engine/hamiltonian/row_rules.py"},
     "spglib": {"engine/system/twists.py"},
     "h5py": {"engine/io/"},
     "yaml": {"engine/io/document.py"},
