@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 SMALL = 256
-"""So many products are summed one by one; a call of a matrix product costs more (CPUs)."""
+"""So many products per particle are made one by one; a matrix product costs more (CPUs)."""
 
 
 @jax.jit
@@ -57,7 +57,7 @@ def row_products(f: Array, *tables: Array) -> Array:
         f: (n, A, parts, D, t) functions of all particles, real, or real and imaginary parts.
         tables: First the functions s, in any number of groups (n, parts, A, t_g, m_g) one after
             the other in t, row i functions of particle i alone, then as many groups of
-            coefficients (n, parts, A, t_g, m_g, J). Parts of both are one where those of f are.
+            coefficients (n, parts, A, t_g, m_g, J). Real f wants both real.
     """
     return of_combined(f, combined(*tables))
 
@@ -93,7 +93,8 @@ def of_combined(f: Array, phi: Array) -> Array:
 
     def times(a: int, b: int) -> Array:
         one, other = f[..., a, :, :], phi[..., b, :, :, :]
-        if one.size * other.size // math.prod(other.shape[-4:-1]) <= SMALL * one.shape[-4]:
+        leading = math.prod(one.shape[:-4] + other.shape[:-4])
+        if leading * math.prod(one.shape[-3:]) * other.shape[-1] <= SMALL:
             every = one[..., None] * other[..., None, :, :]
             return jnp.swapaxes(every.sum(axis=(-4, -2)), -3, -2)
         return jnp.einsum("...iakt,...iatj->...kij", one, other)

@@ -141,12 +141,12 @@ class Parts(NamedTuple):
 
     Attributes:
         apply: (params, walker, sums (n, S, F) or None, Alone, J or None, system, reference) ->
-            LogPsi; in `Alone` the features and factors of all particles, (n, f) and (n, g), and
-            the sum (h,); J is the logarithm of the pair factor.
+            LogPsi; in `Alone` the features, factors and rows of all particles, (n, f), (n, g) and
+            (n, ...), and the sum (h,); J is the logarithm of the pair factor.
         pairs: (params, displacements (..., 3), itself (...), system) -> (..., F); `itself` is 1
             for the pair of a particle with itself, else 0. None where none are read.
         weights: (system) -> (S, n).
-        single: (params, position (3,), species, system, reference) -> Alone, all None where
+        single: (params, position (3,), species, system, reference) -> Alone, `NOTHING` where
             nothing is made of single particles; the species is an index.
         factor: (params, displacement (3,), index, system) -> logarithm of the pair factor of
             pair `index` of all i < j, row by row. None where there is no such factor.

@@ -148,16 +148,16 @@ def _pair_factor(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
 def _singles(psi: Psi, walker: Array, rates: Array) -> Alone:
     """Returns what single particles give as functions of the coordinates."""
     slices = zip(np.cumsum(psi.system.counts), psi.system.counts, strict=True)
-    rows = [_single_jets(psi, s, walker[e - c : e]) for s, (e, c) in enumerate(slices)]
-    features, factors, summed, *others = (
+    jets = [_single_jets(psi, s, walker[e - c : e]) for s, (e, c) in enumerate(slices)]
+    features, factors, summed, *rows = (
         None if parts[0] is None else tuple(map(jnp.concatenate, zip(*parts, strict=True)))
-        for parts in zip(*rows, strict=True)
+        for parts in zip(*jets, strict=True)
     )
     return Alone(
         None if features is None else _own(*features, rates),
         None if factors is None else _own(*factors, rates),
         None if summed is None else _sum(*summed, rates),
-        tuple(own_alone(*group, rates) for group in others),
+        tuple(own_alone(*row, rates) for row in rows),
     )
 
 
@@ -171,8 +171,8 @@ def _single_jets(psi: Psi, species: int, positions: Array) -> list:
         function = lambda r: psi.wavefunction.parts.single(  # noqa: E731
             psi.params, r, species, psi.system, psi.reference
         )
-        *others, rows = folx.forward_laplacian(function)(position)
-        return [None if part is None else _parts(part, position) for part in (*others, *rows)]
+        *fields, rows = folx.forward_laplacian(function)(position)
+        return [None if part is None else _parts(part, position) for part in (*fields, *rows)]
 
     return jax.vmap(one)(positions)
 

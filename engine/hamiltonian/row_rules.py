@@ -1,7 +1,7 @@
 """Forward Laplacians of the operations of `engine/rows.py`.
 
 A function of one particle comes with its derivatives by that particle's coordinates alone; those
-of what it is combined with are dense.
+of what it is combined with are dense. Both depend on the walker: neither may be a constant.
 """
 
 from __future__ import annotations
@@ -26,15 +26,21 @@ def own_alone(value: Array, first: Array, second: Array, rates: Array) -> FwdLap
     """
     columns = (slice(None), *(None,) * (value.ndim - 1))
     data = first.swapaxes(0, 1) * rates[columns]
-    coordinates = np.arange(3 * len(value), dtype=np.int32).reshape(-1, 3).T
-    index = np.broadcast_to(coordinates[(slice(None), *columns)], data.shape)
-    return FwdLaplArray(value, FwdJacobian(data, index), second * rates[columns] ** 2)
+    jacobian = FwdJacobian(data, _own_coordinates(data.shape))
+    return FwdLaplArray(value, jacobian, second * rates[columns] ** 2)
+
+
+def _own_coordinates(shape: tuple[int, ...]) -> np.ndarray:
+    """Returns (3, n, ...) indices of the three coordinates of each row."""
+    index = np.arange(3 * shape[1], dtype=np.int32).reshape(-1, 3).T
+    return np.broadcast_to(index.reshape(*index.shape, *(1,) * (len(shape) - 2)), shape)
 
 
 def _by_own(jet: FwdLaplArray) -> Array:
     """Returns (3, n, ...): derivatives of each row by the coordinates of its particle."""
     jacobian, n = jet.jacobian, len(jet.x)
-    if jacobian.x0_idx is not None and len(jacobian.data) == 3:  # as `own_alone` makes them
+    own = _own_coordinates((3, *jet.x.shape))
+    if jacobian.x0_idx is not None and np.array_equal(jacobian.x0_idx, own):
         return jacobian.data
     dense = jacobian.dense_array.reshape(n, 3, *jet.x.shape)
     return jnp.moveaxis(jnp.diagonal(dense, axis1=0, axis2=2), -1, 1)
@@ -82,11 +88,11 @@ def _row_products(args, kwargs, sparsity_threshold) -> FwdLaplArray:
     del kwargs, sparsity_threshold
     f, *tables = args
     functions, c = tables[: len(tables) // 2], tables[len(tables) // 2 :]
-    phi, own, laplacian = (
-        combined(*s, *c)
-        for s in zip(*((s.x, _by_own(s), s.laplacian) for s in functions), strict=True)
-    )
-    moved = jnp.moveaxis(_on_diagonal(jnp.moveaxis(of_combined(f.x, own), 2, 1)), 2, 3)
+    phi = combined(*(s.x for s in functions), *c)
+    own = combined(*(_by_own(s) for s in functions), *c)
+    laplacian = combined(*(s.laplacian for s in functions), *c)
+    moved = of_combined(f.x, own)  # (3, D, n, J), on the diagonal (n, 3, D, n, J)
+    moved = jnp.swapaxes(_on_diagonal(jnp.swapaxes(moved, 1, 2)), 2, 3)
     first = of_combined(f.jacobian.dense_array, phi).reshape(moved.shape)
     own_f = _by_own(f)
     crossed = sum(of_combined(a, b) for a, b in zip(own_f, own, strict=True))

@@ -58,11 +58,11 @@ class Shells:
 
 @dataclasses.dataclass(frozen=True)
 class Element:
-    """The atoms of one element; `shells` is empty without atomic functions."""
+    """The atoms of one element and their functions."""
 
     symbol: str
     atoms: np.ndarray
-    shells: tuple[Shells, ...] = ()
+    shells: tuple[Shells, ...]
 
     @property
     def angular(self) -> int:
@@ -75,13 +75,13 @@ class Element:
         return sum(len(s.sources) for s in self.shells)
 
 
-def elements(symbols: tuple[str, ...], basis: Basis | None) -> tuple[Element, ...]:
+def elements(symbols: tuple[str, ...], basis: Basis) -> tuple[Element, ...]:
     """Returns the elements in alphabetical order; atoms of an element have the same shells."""
     names = np.array(symbols)
     found = []
     for symbol in sorted(set(symbols)):
         atoms = np.flatnonzero(names == symbol)
-        found.append(Element(symbol, atoms, _shells(basis, atoms) if basis else ()))
+        found.append(Element(symbol, atoms, _shells(basis, atoms)))
     return tuple(found)
 
 

@@ -64,13 +64,19 @@ def log_sum_determinants(blocks: Sequence[Array], weights: Array | None = None) 
 
 
 def _written_out(matrices: Array) -> tuple[Array, Array]:
-    """Returns determinants of (D, n, n), n at most 4, and logarithms of factors they lack.
+    """Returns determinants of (D, n, n), n at most 4, and the logarithm of a factor they lack.
 
-    The factors are constants to differentiation.
+    The largest of them is about one; the factor is a constant to differentiation.
     """
-    size = _magnitude(matrices).max(axis=(0, 2))
-    size = jax.lax.stop_gradient(jnp.where(size > 0, size, jnp.ones_like(size)))
-    return determinant(matrices / size[:, None]), jnp.log(size).sum()
+    size = _positive(_magnitude(matrices).max(axis=(0, 2)))
+    found = determinant(matrices / size[:, None])
+    largest = _positive(_magnitude(found).max())
+    return found / largest, jnp.log(size).sum() + jnp.log(largest)
+
+
+def _positive(size: Array) -> Array:
+    """Returns sizes, one where they are zero, as constants to differentiation."""
+    return jax.lax.stop_gradient(jnp.where(size > 0, size, jnp.ones_like(size)))
 
 
 def determinant(m: Array) -> Array:

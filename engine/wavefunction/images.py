@@ -36,7 +36,7 @@ class Images:
         reach: Where they end, bohr.
         translations: (T, 3) integers, added to the image whose fractional coordinates are within
             1/2 of `middle`: all that bring it within the reach.
-        middle: (3,) 0 or 1/2, whichever needs fewer translations.
+        middle: (3,) 0 or 1/2: of those tried, the one with the fewest translations.
     """
 
     axes: tuple[int, ...]
@@ -61,20 +61,31 @@ def images(system: System) -> Images:
     wide = [k for k in range(3) if k not in axes]
     slack = 0.5 + 0.5 * np.abs(along[wide] @ inverse).sum(axis=0)
     most = reach * np.linalg.norm(inverse, axis=0) + slack
-    middle, found = np.zeros(3), []
-    middle[axes] = [0.5 if len(_steps(m, 0.5)) < len(_steps(m, 0.0)) else 0.0 for m in most]
-    for steps in itertools.product(*map(_steps, most, middle[axes])):
-        shift = np.zeros(3)
-        shift[axes] = steps
-        nearest = lsq_linear(along.T, -shift @ along, bounds=(middle - 0.5, middle + 0.5))
-        if np.sqrt(2 * nearest.cost) < reach:
-            found.append(shift)
-    return Images(tuple(axes), reach, np.array(found), middle)
+    few = [0.5 if len(_steps(m, 0.5)) < len(_steps(m, 0.0)) else 0.0 for m in most]
+    found = []
+    for part in {tuple(few), (0.0,) * len(axes), (0.5,) * len(axes)}:
+        steps = np.array(list(itertools.product(*map(_steps, most, part))))
+        middle, shifts = np.zeros(3), np.zeros((len(steps), 3))
+        middle[axes], shifts[:, axes] = part, steps
+        found.append((_within(shifts, middle, along, reach), middle))
+    shifts, middle = min(found, key=lambda x: (len(x[0]), *x[1]))
+    return Images(tuple(axes), reach, shifts, middle)
 
 
 def _steps(most: float, middle: float) -> range:
     """Returns the integers closer than `most` to minus the middle."""
     return range(math.floor(-most - middle) + 1, math.ceil(most - middle))
+
+
+def _within(shifts: np.ndarray, middle: np.ndarray, along: np.ndarray, reach: float) -> np.ndarray:
+    """Returns the shifts that bring a point within 1/2 of the middle closer than the reach."""
+    corners = np.array(list(itertools.product((-0.5, 0.5), repeat=3))) @ along
+    centre = np.linalg.norm((shifts + middle) @ along, axis=1)
+    near = centre < reach
+    for i in np.flatnonzero(~near & (centre < reach + np.linalg.norm(corners, axis=1).max())):
+        bounds = (middle - 0.5, middle + 0.5)
+        near[i] = np.sqrt(2 * lsq_linear(along.T, -shifts[i] @ along, bounds=bounds).cost) < reach
+    return shifts[near]
 
 
 def _connected(system: System) -> list[int]:

@@ -99,7 +99,6 @@ class AtomicHead(nn.Module):
         blocks = [
             jnp.concatenate([x[:, part, : part.stop - part.start] for x in found])
             for part in features.species_slices(system)
-            if part.stop > part.start
         ]
         weights = self._weights() if len(order) > 1 else None
         return Expansion(blocks, seen.log_scale, weights)

@@ -27,11 +27,13 @@ CASES = {
     "periodic-twist": TWISTED(electrons(3, 2)),
     "periodic-real": Case(electrons(4, 2), periodic=True),
     "electron-gas": TWISTED(electrons(3, 2), nuclei=0),
+    "positron": Case((*electrons(3, 2), Species("e+", 1, charge=1))),
 }
 
 
 RUNS = [("ferminet", name) for name in ("open", "periodic-twist", "electron-gas")]
 RUNS += [("psiformer", "periodic-twist"), ("residual", "open")]
+RUNS += [("transferable", "open"), ("transferable", "positron")]
 LONG = [("ferminet", name) for name in ("open-complex", "one-nucleus", "periodic-real")]
 LONG += [("psiformer", "open")]
 RUNS += [pytest.param(*run, marks=pytest.mark.slow) for run in LONG]
@@ -57,7 +59,8 @@ def test_parts_are_the_whole(ansatz, name):
     params = wavefunction.init(jax.random.key(3), system, reference)
     alone = wavefunction.parts.single(params, jnp.zeros(3), 0, system, reference)
     assert (alone.features is None) == (ansatz == "ferminet" and case.nuclei == 0)
-    assert (alone.factors is None) == (case.nuclei == 0)
+    assert (alone.factors is None) == (ansatz == "transferable" or case.nuclei == 0)
+    assert bool(alone.rows) == (ansatz == "transferable")
     whole = wavefunction._replace(parts=None)
     walker = jnp.asarray(np.random.default_rng(2).normal(size=(system.n_particles, 3)) * 1.5)
 

@@ -33,10 +33,11 @@ def test_weights_multiply_the_determinants(n):
     np.testing.assert_allclose(np.exp(psi.log) * np.exp(1j * psi.arg), exact, rtol=1e-12)
 
 
+@pytest.mark.parametrize("complex_", [False, True])
 @pytest.mark.parametrize("sizes", [(2, 1), (4, 3), (6, 2)])
-def test_blocks_are_those_of_one_matrix(sizes):
-    blocks, start = [jnp.asarray(_matrices(n, True, seed=n)) for n in sizes], 0
-    full = np.zeros((3, sum(sizes), sum(sizes)), complex)
+def test_blocks_are_those_of_one_matrix(sizes, complex_):
+    blocks = [jnp.asarray(_matrices(n, complex_, seed=n)) for n in sizes]
+    full, start = np.zeros((3, sum(sizes), sum(sizes)), complex if complex_ else float), 0
     for n, block in zip(sizes, blocks, strict=True):
         full[:, start : start + n, start : start + n] = block
         start += n
@@ -46,6 +47,23 @@ def test_blocks_are_those_of_one_matrix(sizes):
     psi, weights = log_sum_determinants(blocks, jnp.array([1.0, 0.3, -0.7])), [1.0, 0.3, -0.7]
     exact = weights @ np.linalg.det(full)
     np.testing.assert_allclose(np.exp(psi.log) * np.exp(1j * psi.arg), exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (5, 5)])
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, -1)])
+def test_products_of_blocks_keep_a_real_phase_real(sizes, signs):
+    blocks = [s * jnp.eye(n)[None] for n, s in zip(sizes, signs, strict=True)]
+    expected = 0.0 if signs[0] == signs[1] else np.pi
+    assert float(log_sum_determinants(blocks).arg) == pytest.approx(expected, abs=0)
+
+
+def test_products_of_blocks_of_almost_singular_matrices_do_not_vanish():
+    rows = jnp.asarray(np.random.default_rng(0).normal(size=4), jnp.float32)
+    block = (jnp.ones((1, 4, 1), jnp.float32) * rows + 1e-7 * jnp.eye(4, dtype=jnp.float32)) * 1.0
+    one = log_sum_determinants([block])
+    many = log_sum_determinants([block] * 4)
+    assert np.isfinite(one.log)
+    np.testing.assert_allclose(many.log, 4 * one.log, rtol=1e-5)
 
 
 @pytest.mark.parametrize("complex_", [False, True])

@@ -246,6 +246,18 @@ def test_translations_are_those_that_bring_an_image_within_the_range(lattice):
     assert seen <= listed
 
 
+@pytest.mark.parametrize("lattice", [3.402 * (1 - np.eye(3)), 3.837 * (1 - np.eye(3)), TRICLINIC])
+def test_of_the_two_ways_to_count_the_one_with_fewer_translations_is_taken(lattice):
+    """Lithium hydride at 3.60 and 4.061 angstrom: neither is always the better one."""
+    found = images(crystal(lattice, np.zeros((1, 3))))
+    rng = np.random.default_rng(0)
+    for middle in (0.0, 0.5):
+        points = rng.uniform(-0.5, 0.5, size=(400, 3)) + middle
+        shifts = np.stack(list(np.ndindex(9, 9, 9))) - 4
+        distances = np.linalg.norm((points[:, None] + shifts) @ lattice, axis=-1)
+        assert len(found.translations) <= np.sum(distances.min(axis=0) < found.reach + 0.4)
+
+
 def sums_of(system, r):
     """Orbitals' sums of each atom at the twist, (A, EXPONENTS, 9), complex."""
     where = place(r, system, images(system), twisted=True)
@@ -286,7 +298,7 @@ def test_functions_are_continuous_and_have_the_phase_of_the_twist(lattice):
         there = sums(points + lattice[k])
         np.testing.assert_allclose(there, here * np.exp(2j * np.pi * twist[k]), atol=1e-9)
         frac = np.random.default_rng(k).uniform(-0.5, 0.5, size=(40, 3))
-        frac[:, k] = 0.5
+        frac[:, k] = 0.5 + images(system).middle[k]
         border = frac @ lattice + places[0]
         sides = [sums(border + side * 1e-7 * lattice[k])[:, 0] for side in (-1, 1)]
         np.testing.assert_allclose(*sides, atol=1e-5)
