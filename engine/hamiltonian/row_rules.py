@@ -26,23 +26,19 @@ def own_alone(value: Array, first: Array, second: Array, rates: Array) -> FwdLap
     """
     columns = (slice(None), *(None,) * (value.ndim - 1))
     data = first.swapaxes(0, 1) * rates[columns]
-    jacobian = FwdJacobian(data, _own_coordinates(data.shape))
-    return FwdLaplArray(value, jacobian, second * rates[columns] ** 2)
-
-
-def _own_coordinates(shape: tuple[int, ...]) -> np.ndarray:
-    """Returns (3, n, ...) indices of the three coordinates of each row."""
-    index = np.arange(3 * shape[1], dtype=np.int32).reshape(-1, 3).T
-    return np.broadcast_to(index.reshape(*index.shape, *(1,) * (len(shape) - 2)), shape)
+    coordinates = np.arange(3 * len(value), dtype=np.int32).reshape(-1, 3).T
+    index = np.broadcast_to(coordinates[(slice(None), *columns)], data.shape)
+    return FwdLaplArray(value, FwdJacobian(data, index), second * rates[columns] ** 2)
 
 
 def _by_own(jet: FwdLaplArray) -> Array:
-    """Returns (3, n, ...): derivatives of each row by the coordinates of its particle."""
-    jacobian, n = jet.jacobian, len(jet.x)
-    own = _own_coordinates((3, *jet.x.shape))
-    if jacobian.x0_idx is not None and np.array_equal(jacobian.x0_idx, own):
-        return jacobian.data
-    dense = jacobian.dense_array.reshape(n, 3, *jet.x.shape)
+    """Returns (3, n, ...): derivatives of each row by the coordinates of its particle.
+
+    Only `own_alone` makes sparse ones: folx has no threshold here, and is given dense ones else.
+    """
+    if jet.jacobian.x0_idx is not None:
+        return jet.jacobian.data
+    dense = jet.jacobian.data.reshape(len(jet.x), 3, *jet.x.shape)
     return jnp.moveaxis(jnp.diagonal(dense, axis1=0, axis2=2), -1, 1)
 
 

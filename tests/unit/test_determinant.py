@@ -57,13 +57,10 @@ def test_products_of_blocks_keep_a_real_phase_real(sizes, signs):
     assert float(log_sum_determinants(blocks).arg) == pytest.approx(expected, abs=0)
 
 
-def test_products_of_blocks_of_almost_singular_matrices_do_not_vanish():
-    rows = jnp.asarray(np.random.default_rng(0).normal(size=4), jnp.float32)
-    block = (jnp.ones((1, 4, 1), jnp.float32) * rows + 1e-7 * jnp.eye(4, dtype=jnp.float32)) * 1.0
-    one = log_sum_determinants([block])
-    many = log_sum_determinants([block] * 4)
-    assert np.isfinite(one.log)
-    np.testing.assert_allclose(many.log, 4 * one.log, rtol=1e-5)
+def test_products_of_small_determinants_do_not_vanish():
+    block = jnp.asarray([[[1.0, 1.0], [1.0, 1.001]]], jnp.float32)
+    one, many = log_sum_determinants([block]), log_sum_determinants([block] * 16)
+    np.testing.assert_allclose(many.log, 16 * one.log, rtol=1e-5)
 
 
 @pytest.mark.parametrize("complex_", [False, True])
