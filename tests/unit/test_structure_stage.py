@@ -162,7 +162,7 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     **{f"lih-cell-a{a}": (2, 1, (2, 2), [1 / 8, 4 / 8, 3 / 8]) for a in (360, 380, 430, 460)},
     "lih-222": (2, 8, (16, 16), [1]),
     "li": (1, 1, (2, 1), [1]),
-    **{f"h{n}-chain-quarter": (2, n // 2, (n // 2,) * 2, [1]) for n in (4, 6, 8, 10, 14, 18)},
+    **{f"h{n}-chain-quarter": (2, n // 2, (n // 2,) * 2, [1]) for n in (4, 6, 8, 10, 14, 18, 22)},
     "diamond": (2, 1, (6, 6), [1]),
     "graphene": (2, 1, (6, 6), [1]),
     "positronium": (0, 1, (1, 0), [1]),
@@ -218,6 +218,7 @@ LITERATURE = {
     "h10-chain-quarter": -0.569286,
     "h14-chain-quarter": -0.567545,
     "h18-chain-quarter": -0.566764,
+    "h22-chain-quarter": -0.566339,
     "diamond": -75.4009,
     "graphene": -76.035,
     "positronium": -0.25,
@@ -282,7 +283,7 @@ def test_shipped_material(name):
     assert value == LITERATURE[name]
     if material.literature:
         units = {
-            **{f"h{n}-chain": "ha_per_atom" for n in (4, 6, 8, 10, 14, 18)},
+            **{f"h{n}-chain": "ha_per_atom" for n in (4, 6, 8, 10, 14, 18, 22)},
             "-ring": "ha_per_atom",
             "electron-gas": "ha_per_electron",
         }
