@@ -49,7 +49,8 @@ def literature_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     ax.set_xlim(1.3 * min(low, -LINEAR_MHA / 10), 1.3 * max(high, LINEAR_MHA / 10))
     ax.set_yticks(range(len(rows)), [f"{row['material']}  {row['method']}" for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlabel("energy - literature (millihartree / atom, or electron of a gas)")
+    kinds = ("atom" if row["n_atoms"] else "electron" for row in rows)
+    ax.set_xlabel(f"energy - literature (mHa / {' or '.join(dict.fromkeys(kinds))})")
     ax.grid(axis="x", color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)
     return figure
