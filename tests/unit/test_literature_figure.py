@@ -30,7 +30,7 @@ def test_labels_are_on_the_canvas(rows, label):
     figure = literature_figure(rows)
     figure.canvas.draw()
     (ax,) = figure.axes
-    assert ax.get_xlabel() == label
-    for text in (ax.xaxis.label, *ax.get_yticklabels()):
+    assert figure.get_supxlabel() == label
+    for text in (figure._supxlabel, *ax.get_yticklabels()):
         box = text.get_window_extent()
         assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, text.get_text()

@@ -50,7 +50,8 @@ def literature_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
     ax.set_yticks(range(len(rows)), [f"{row['material']}  {row['method']}" for row in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     kinds = ("atom" if row["n_atoms"] else "electron" for row in rows)
-    ax.set_xlabel(f"energy - literature (mHa / {' or '.join(dict.fromkeys(kinds))})")
+    label = f"energy - literature (mHa / {' or '.join(dict.fromkeys(kinds))})"
+    figure.supxlabel(label, fontsize="medium")  # names may leave the axes less than its length
     ax.grid(axis="x", color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)
     return figure
