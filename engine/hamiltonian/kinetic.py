@@ -9,13 +9,13 @@ import folx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from folx.api import FwdJacobian, FwdLaplArray
+from folx.api import FwdLaplArray
 from folx.wrapped_functions import register_function, wrap_forward_laplacian
 from jax import Array, lax
 
 from engine import trigonometry
 from engine.errors import ConfigError, nearest
-from engine.hamiltonian.row_rules import own_alone
+from engine.hamiltonian.row_rules import jet, on_diagonal, own_alone
 from engine.types import Alone, LogPsi, Psi, Walker
 
 for _name, _function in trigonometry.BY_NAME.items():
@@ -100,8 +100,8 @@ def forward(psi: Callable[[Walker], LogPsi], walker: Array, masses: np.ndarray) 
 
 def _coordinates(walker: Array, rates: Array) -> FwdLaplArray:
     """Returns the walker as a function of y = r / rate, coordinate by coordinate."""
-    jacobian = jnp.diag(jnp.repeat(rates, 3)).reshape(-1, *walker.shape)
-    return _jet(walker, jacobian, jnp.zeros_like(walker))
+    jacobian = jnp.diag(jnp.repeat(rates, 3))
+    return jet(walker, jacobian, jnp.zeros_like(walker))
 
 
 def _pair_sums(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
@@ -121,9 +121,9 @@ def _pair_sums(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
     own = jnp.einsum("sj,i,ijcf->icsf", weights, rates, first)
     others = -jnp.einsum("sk,k,ikcf->kcisf", weights, rates, first)
     jacobian = others + jnp.einsum("ik,icsf->kcisf", itself, own)
-    return _jet(
+    return jet(
         jnp.einsum("sj,ijf->isf", weights, value),
-        jacobian.reshape(3 * n, *others.shape[2:]),
+        jacobian,
         jnp.einsum("sj,ijf->isf", weights, second),
     )
 
@@ -142,7 +142,7 @@ def _pair_factor(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
     value, first, second = jax.vmap(one)(walker[rows] - walker[columns], jnp.arange(len(rows)))
     jacobian = jnp.zeros_like(walker).at[rows].add(first).at[columns].add(-first)
     scale = rates[rows] ** 2 + rates[columns] ** 2
-    return _jet(value.sum(), (jacobian * rates[:, None]).ravel(), jnp.vdot(scale, second))
+    return jet(value.sum(), jacobian * rates[:, None], jnp.vdot(scale, second))
 
 
 def _singles(psi: Psi, walker: Array, rates: Array) -> Alone:
@@ -177,28 +177,25 @@ def _single_jets(psi: Psi, species: int, positions: Array) -> list:
     return jax.vmap(one)(positions)
 
 
-def _parts(jet: FwdLaplArray | Array, position: Array) -> tuple[Array, Array, Array]:
-    if isinstance(jet, Array):  # does not depend on the position
-        return jet, jnp.zeros((*position.shape, *jet.shape), jet.dtype), jnp.zeros_like(jet)
-    return jet.x, jet.jacobian.dense_array, jet.laplacian
+def _parts(part: FwdLaplArray | Array, position: Array) -> tuple[Array, Array, Array]:
+    if isinstance(part, Array):  # does not depend on the position
+        return part, jnp.zeros((*position.shape, *part.shape), part.dtype), jnp.zeros_like(part)
+    return part.x, part.jacobian.dense_array, part.laplacian
 
 
 def _own(value: Array, first: Array, second: Array, rates: Array) -> FwdLaplArray:
     """Returns (n, f) functions of one particle each as functions of all coordinates."""
-    n = len(value)
-    blocks = jnp.eye(n, dtype=value.dtype) * rates
-    jacobian = blocks[:, None, :, None] * first.transpose(1, 0, 2)
-    return _jet(value, jacobian.reshape(3 * n, *value.shape), second * rates[:, None] ** 2)
+    jacobian = on_diagonal(first.swapaxes(0, 1) * rates[:, None])
+    return jet(value, jacobian, second * rates[:, None] ** 2)
 
 
 def _sum(value: Array, first: Array, second: Array, rates: Array) -> FwdLaplArray:
     """Returns the (f,) sum of functions of one particle each."""
-    jacobian = (first * rates[:, None, None]).reshape(-1, value.shape[1])
-    return _jet(value.sum(axis=0), jacobian, jnp.sum(second * rates[:, None] ** 2, axis=0))
-
-
-def _jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:
-    return FwdLaplArray(value, FwdJacobian.from_dense(jacobian), laplacian)
+    return jet(
+        value.sum(axis=0),
+        first * rates[:, None, None],
+        jnp.sum(second * rates[:, None] ** 2, axis=0),
+    )
 
 
 def _first_and_second(part, walker: Array) -> tuple[Array, Array]:

@@ -31,25 +31,26 @@ def own_alone(value: Array, first: Array, second: Array, rates: Array) -> FwdLap
     return FwdLaplArray(value, FwdJacobian(data, index), second * rates[columns] ** 2)
 
 
-def _by_own(jet: FwdLaplArray) -> Array:
+def _by_own(part: FwdLaplArray) -> Array:
     """Returns (3, n, ...): derivatives of each row by the coordinates of its particle.
 
     Only `own_alone` makes sparse ones: folx has no threshold here, and is given dense ones else.
     """
-    if jet.jacobian.x0_idx is not None:
-        return jet.jacobian.data
-    dense = jet.jacobian.data.reshape(len(jet.x), 3, *jet.x.shape)
+    if part.jacobian.x0_idx is not None:
+        return part.jacobian.data
+    dense = part.jacobian.data.reshape(len(part.x), 3, *part.x.shape)
     return jnp.moveaxis(jnp.diagonal(dense, axis1=0, axis2=2), -1, 1)
 
 
-def _on_diagonal(own: Array) -> Array:
+def on_diagonal(own: Array) -> Array:
     """Returns (n, 3, n, ...) of (3, n, ...): zero where the row is not that of the coordinate."""
     n = own.shape[1]
     eye = jnp.eye(n, dtype=own.real.dtype).reshape(n, 1, n, *(1,) * (own.ndim - 2))
     return eye * own
 
 
-def _jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:
+def jet(value: Array, jacobian: Array, laplacian: Array) -> FwdLaplArray:
+    """Returns a function of all coordinates with its derivatives (..., *value.shape) by them."""
     jacobian = jacobian.reshape(-1, *value.shape)
     return FwdLaplArray(value, FwdJacobian.from_dense(jacobian), laplacian)
 
@@ -65,7 +66,7 @@ def _row_sums(args, kwargs, sparsity_threshold) -> FwdLaplArray:
     second = jnp.einsum("siaf,if->saf", value, shared.laplacian)
     second = second + row_sums(e.laplacian, shared.x, indicator) + 2 * crossed
     x = row_sums(e.x, shared.x, indicator)
-    return _jet(x, first + beside.reshape(first.shape), second)
+    return jet(x, first + beside.reshape(first.shape), second)
 
 
 def _row_tanh(args, kwargs, sparsity_threshold) -> FwdLaplArray:
@@ -73,11 +74,11 @@ def _row_tanh(args, kwargs, sparsity_threshold) -> FwdLaplArray:
     own, site, crowd, members = args
     y, n = row_tanh(own.x, site.x, crowd.x, members), len(own.x)
     first = own.jacobian.dense_array[:, :, None] + crowd.jacobian.dense_array[:, members]
-    first = first.reshape(n, 3, *y.shape) + _on_diagonal(_by_own(site))
+    first = first.reshape(n, 3, *y.shape) + on_diagonal(_by_own(site))
     second = own.laplacian[:, None] + site.laplacian + crowd.laplacian[members]
     slope = 1 - y * y
     second = slope * (second - 2 * y * jnp.sum(first * first, axis=(0, 1)))
-    return _jet(y, slope * first, second)
+    return jet(y, slope * first, second)
 
 
 def _row_products(args, kwargs, sparsity_threshold) -> FwdLaplArray:
@@ -88,12 +89,12 @@ def _row_products(args, kwargs, sparsity_threshold) -> FwdLaplArray:
     own = combined(*(_by_own(s) for s in functions), *c)
     laplacian = combined(*(s.laplacian for s in functions), *c)
     moved = of_combined(f.x, own)  # (3, D, n, J), on the diagonal (n, 3, D, n, J)
-    moved = jnp.swapaxes(_on_diagonal(jnp.swapaxes(moved, 1, 2)), 2, 3)
+    moved = jnp.swapaxes(on_diagonal(jnp.swapaxes(moved, 1, 2)), 2, 3)
     first = of_combined(f.jacobian.dense_array, phi).reshape(moved.shape)
     own_f = _by_own(f)
     crossed = sum(of_combined(a, b) for a, b in zip(own_f, own, strict=True))
     second = of_combined(f.laplacian, phi) + of_combined(f.x, laplacian) + 2 * crossed
-    return _jet(of_combined(f.x, phi), first + moved, second)
+    return jet(of_combined(f.x, phi), first + moved, second)
 
 
 for _function, _rule in (
