@@ -37,8 +37,9 @@ def pretrain(
     state_dir: Path,
     start: Path | None = None,
 ) -> None:
-    """Fits the ansatz to the mean field and writes parameters and equilibrated walkers.
+    """Fits the ansatz to the mean field and writes parameters and walkers of both densities.
 
+    Without steps they are the initial ones: the next stage equilibrates walkers of psi alone.
     What starts from a trained network fits nothing: a twist from that of another twist, walkers
     included, or from that of the same twist of another geometry, with walkers of its own.
 
@@ -61,7 +62,7 @@ def pretrain(
 
     def prepare(state):
         params, sampler, opt_state = state
-        for step in range(job.sections["sampler"]["equilibration"]):
+        for step in range(job.sections["sampler"]["equilibration"] if steps else 0):
             key = keys.stream(job.key, "pretrain-equilibration", step)
             sampler, _ = sample(params, sampler, job.system, job.reference, key)
         return params, sampler, opt_state
