@@ -5,6 +5,7 @@ import pytest
 
 from engine.io import attempt, hdf5
 from engine.io.checkpoint import under
+from engine.stage.job import load
 from engine.stage.pretrain import pretrain
 from engine.stage.vmc import vmc
 from tests.chain import TINY, inputs, sections
@@ -92,3 +93,13 @@ def test_another_geometry_starts_from_the_trained_network_with_its_own_walkers(t
     assert len(moved.data["sampler/walkers"]) == run["sampler"]["walkers"]
     trace = train(tmp_path, run, files)
     assert np.isfinite(under("params", trace.data)[name]).all()
+
+
+def test_pretraining_without_steps_hands_on_the_initial_walkers(tmp_path):
+    run = sections(CRYSTAL, METHOD | {"pretrain": {"steps": 0}}, (0.0, 0.0, 0.0), "complex")
+    files = inputs(tmp_path, run)
+    out = {"checkpoint": tmp_path / "pretrained.h5", "trace": tmp_path / "fit.h5"}
+    pretrain(run, **files, **out, state_dir=tmp_path / "pretrain-state")
+    _, initial = load("pretrain", run, **files, start=None).template()
+    found = under("sampler", hdf5.read(out["checkpoint"], "checkpoint").data)
+    np.testing.assert_array_equal(found["walkers"], initial.walkers)
