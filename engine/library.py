@@ -20,7 +20,7 @@ from engine.system.material import check_material, counts_of
 from engine.system.particles import positron_spins
 from engine.system.supercell import folded_kpoints, n_cells, twist_in_primitive
 from engine.system.twists import Twist, enumerate_twists, enumerate_zone
-from engine.system.vacuum import check_vacuum
+from engine.system.vacuum import check_vacuum, open_axes
 
 NAME = re.compile(r"[a-z0-9-]+")
 RESERVED = frozenset(
@@ -76,6 +76,7 @@ class Material:
         standing_waves: Whether the plane waves of a gas are pairs +-k at every twist, which real
             orbitals can stand for.
         volume_bohr3: Of the primitive cell; None for a molecule.
+        in_vacuum: Whether it is a chain or layer in vacuum.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Material:
     zone: tuple[Twist, ...] = ()
     standing_waves: bool = False
     volume_bohr3: float | None = None
+    in_vacuum: bool = False
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -107,6 +109,20 @@ class Material:
         """Particles of the largest species in the simulation cell, at any twist."""
         polarised = (self.electrons + max(self.spins)) // 2
         return max(polarised, *positron_spins(self.config.positrons))
+
+    def no_small_waves(self, ansatz: str) -> str:
+        """Returns why the limit of S(G)/G^2 is no correction of a run, "" where it is one.
+
+        Args:
+            ansatz: Of the method.
+        """
+        if self.config.positrons:
+            return "the structure factor is that of its electrons alone, without the positrons"
+        if self.in_vacuum:
+            return "chains and layers in vacuum need other formulas"
+        if self.config.is_electron_gas and ansatz == "slater":
+            return "the structure factor of a determinant alone is not that of the plasma"
+        return ""
 
     @property
     def folder(self) -> Path:
@@ -221,6 +237,7 @@ def read_material(path: Path) -> Material:
         zone,
         standing,
         float(abs(np.linalg.det(primitive.lattice))) if primitive.periodic else None,
+        bool(open_axes(primitive)),
     )
 
 

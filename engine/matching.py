@@ -177,12 +177,13 @@ def check_corrections(
                 expected="a method in real space whose evaluate.observables name structure-factor",
                 remedy=f"add the observable to methods/{method}.yaml, or delete {name}",
             )
-        if name == "potential" and (why := _no_small_waves(facts)):
+        if name != "twist" and (why := facts.no_small_waves(options.ansatz.name)):
             raise ConfigError(
-                f"'{material}' has no potential correction: {why}",
+                f"{material}/{method} has no {name} correction: {why}",
                 where=f"{where}, key 'corrections'",
-                expected="a compact cell of electrons and nuclei, or an electron gas",
-                remedy="delete potential (docs/conventions.md, Finite-size effects)",
+                expected="a compact cell of electrons and nuclei, or an electron gas, with a "
+                "correlated wavefunction",
+                remedy=f"delete {name} (docs/conventions.md, Finite-size effects)",
             )
 
 
@@ -206,15 +207,6 @@ def check_contrast(campaign, terms: Mapping[tuple[str, str], float], where: str)
             expected="simulation cells of one primitive cell: energies are per primitive cell",
             remedy="write the supercell as the structure, or take the difference by hand",
         )
-
-
-def _no_small_waves(facts: Any) -> str:
-    """Returns why the limit of S(G)/G^2 is no correction of a material, "" where it is one."""
-    if facts.config.positrons:
-        return "the structure factor is that of its electrons alone, without the positrons"
-    if getattr(facts.config.structure, "vacuum_bohr", None):
-        return "chains and layers in vacuum need other formulas"
-    return ""
 
 
 def check_size(campaign, material: str, n_basis: int) -> None:

@@ -83,6 +83,7 @@ def sections(
                 for t, spin in zip(facts.twists, facts.spins, strict=True)
             ],
             **(_zone(facts) if campaign.space(material, method) == "real" else {}),
+            "small_waves": not facts.no_small_waves(campaign.method(material, method).ansatz.name),
         }
     else:
         content = _of_method(campaign, stage, facts, method, twist)

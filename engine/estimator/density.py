@@ -58,7 +58,11 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
         names = (*(s.name for s in system.species), "charge", "spin")
         points = (np.arange(n) + 0.5) / n
         axes = {f"frac_{i}": (points, "") for i in (1, 2, 3)}
-        radius = {"radius": ((edges[1:] + edges[:-1]) / 2, "bohr")}
+        charges = np.asarray(system.charges, float) if len(system.symbols) else np.zeros(centres)
+        about_nuclei = {
+            "nucleus": (charges, ""),
+            "radius": ((edges[1:] + edges[:-1]) / 2, "bohr"),
+        }
         grid, about = state["grid"], state["spheres"]
         found = {
             "density": Observable(
@@ -71,7 +75,7 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
         }
         if centres:
             value, error = blocks.mean(about) / shell, blocks.error(about) / shell
-            found["radial_density"] = Observable(value, error, "1/bohr^3", radius, names)
+            found["radial_density"] = Observable(value, error, "1/bohr^3", about_nuclei, names)
         return found
 
     shapes = {"grid": (species, n, n, n), "spheres": (species, centres, bins)}

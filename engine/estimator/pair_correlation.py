@@ -21,6 +21,7 @@ from engine.config import EvaluateConfig
 from engine.estimator import blocks
 from engine.estimator.averages import averaged
 from engine.io.observables import Observable
+from engine.system.images import reduced_basis
 from engine.system.system import System
 from engine.types import Estimator, Wavefunction
 
@@ -42,15 +43,19 @@ def make(options: EvaluateConfig, wavefunction: Wavefunction, system: System) ->
     members = np.array([(species[i] == a) & (species[j] == b) for a, b in kinds], float)
     members = members.reshape(len(kinds), len(i))  # of a single particle there are none
 
+    periodic = system.cell.periodic
+    # nearest images are among the neighbours of a cell with short edges
+    basis = reduced_basis(np.asarray(system.cell.lattice, float)) if periodic else None
+
     def measure(params, walker, system, reference, key):
-        width = _radius(system) / options.bins
-        distance = _distances(walker[i] - walker[j], system)
+        width = _radius(system, basis) / options.bins
+        distance = _distances(walker[i] - walker[j], system, basis)
         place = jnp.floor(distance / width).astype(int)
         inside = (place[:, None] == jnp.arange(options.bins)).astype(jnp.float64)
         return {"pairs": members @ inside}
 
     def describe(state, system):
-        edges = np.linspace(0, float(_radius(system)), options.bins + 1)
+        edges = np.linspace(0, float(_radius(system, basis)), options.bins + 1)
         scale = 3 / (4 * np.pi * np.diff(edges**3))
         name, unit = ("pair_distribution", "1/bohr^3")
         if system.cell.periodic:
@@ -71,18 +76,19 @@ def _ordered(counts: tuple[int, ...], a: int, b: int) -> float:
     return counts[a] * counts[b] / (2 if a == b else 1)
 
 
-def _distances(d, system: System):
+def _distances(d, system: System, basis: np.ndarray):
     """Returns the lengths (p,) of displacements (p, 3) between nearest images, bohr."""
-    d = system.cell.nearest_image(d).astype(jnp.float64)
     if not system.cell.periodic:
-        return jnp.linalg.norm(d, axis=-1)
-    images = d[:, None] + NEIGHBOURS @ system.cell.lattice
+        return jnp.linalg.norm(d.astype(jnp.float64), axis=-1)
+    lattice = basis @ system.cell.lattice
+    frac = jnp.linalg.solve(lattice.T, d.T.astype(jnp.float64)).T
+    images = (frac - jnp.round(frac))[:, None] @ lattice + NEIGHBOURS @ lattice
     return jnp.sqrt(jnp.min(jnp.sum(images**2, axis=-1), axis=1))
 
 
-def _radius(system: System):
+def _radius(system: System, basis: np.ndarray):
     """Returns half the shortest lattice vector, bohr: the largest sphere without overlap."""
     if not system.cell.periodic:
         return RADIUS_BOHR
-    others = NEIGHBOURS[np.any(NEIGHBOURS, axis=1)] @ system.cell.lattice
+    others = NEIGHBOURS[np.any(NEIGHBOURS, axis=1)] @ basis @ system.cell.lattice
     return 0.5 * jnp.sqrt(jnp.min(jnp.sum(others**2, axis=-1)))

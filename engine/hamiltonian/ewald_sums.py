@@ -7,13 +7,12 @@ layers that are strained in a vacuum of fixed length.
 
 from __future__ import annotations
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import erfc
 
-from engine.system.images import distance_to_cell, nearest_power, rounded
+from engine.system.images import distance_to_cell, reduced_basis, rounded
 
 _ERFC_COST = 30.0
 """Cost of one real-space term over one multiply-add of a structure factor (measured, CPU)."""
@@ -77,27 +76,6 @@ def _typical(lattice: np.ndarray) -> np.ndarray:
     """Returns a cell of unit volume whose lengths have those ratios, rounded."""
     cell = rounded(lattice, np.linalg.norm(lattice, axis=1).min())
     return cell / abs(np.linalg.det(cell)) ** (1 / 3)
-
-
-def reduced_basis(lattice: np.ndarray) -> np.ndarray:
-    """Returns the integer matrix that takes `lattice` to short vectors, shortest first.
-
-    Vectors whose lengths round alike keep their order, whatever the strain.
-
-    Each vector gives way to its sum or difference with the others while that is shorter.
-    Source: I. Semaev, Lect. Notes Comput. Sci. 2146, 181 (2001).
-    """
-    basis, signs = np.eye(3, dtype=int), list(itertools.product((-1, 0, 1), repeat=3))
-    length = lambda v: np.linalg.norm(v @ lattice, axis=-1)
-    shortened = True
-    while shortened:
-        shortened = False
-        for j, s in ((j, s) for j in range(3) for s in signs if s[j] == 1):
-            trial = np.array(s) @ basis
-            if length(trial) < length(basis[j]) * (1 - 1e-6):  # noise must not decide
-                basis[j], shortened = trial, True
-    order = nearest_power(length(basis), length(basis).min())
-    return basis[np.argsort(order, kind="stable")]
 
 
 def _images(lattice: np.ndarray, alpha: float, tolerance: float) -> np.ndarray:

@@ -83,6 +83,20 @@ def extrapolate(n: np.ndarray, energy: np.ndarray, error: np.ndarray, powers) ->
     )
 
 
+def correction_errors(n: np.ndarray, error: np.ndarray, powers, limit: Limit) -> np.ndarray:
+    """Returns the (C,) errors of the limit minus each energy, which is one of those it is made of.
+
+    With E = sum_i w_i E_i the statistical part is that of sum_i (w_i - delta_ic) E_i.
+    """
+    if not np.all(error > 0):
+        return np.full(len(n), limit.error)
+    units = np.eye(len(n))
+    weights = np.array([_fit(n, unit, error, sorted(powers)).value[0] for unit in units])
+    statistical = np.linalg.norm((weights - units) * error, axis=1)
+    scale = max(limit.chi2_per_degree or 1.0, 1.0)
+    return np.hypot(np.sqrt(scale) * statistical, limit.model)
+
+
 def fitted(n, energy, error, powers, at: np.ndarray) -> np.ndarray:
     """Returns the fitted energies of cells of `at` particles, for a figure."""
     value = _fit(n, energy, error, sorted(powers)).value
@@ -112,6 +126,7 @@ def _lines(family: Mapping[str, Any], curve: Curve) -> list[dict[str, Any]]:
     cells = np.array([row["n_cells"] for row in curve.rows])
     energy, error = (x * cells / size for x in (curve.energy, curve.error))
     limit = extrapolate(size, energy, error, family["powers"])
+    errors = correction_errors(size, error, family["powers"], limit)
     shared = {
         "family": family["name"],
         "method": curve.method,
@@ -133,10 +148,10 @@ def _lines(family: Mapping[str, Any], curve: Curve) -> list[dict[str, Any]]:
             "energy_ha_per_particle": float(e),
             "error_ha_per_particle": float(s),
             "size_correction_ha_per_particle": float(limit.value - e),
-            "size_correction_error_ha_per_particle": math.hypot(limit.error, s),
+            "size_correction_error_ha_per_particle": float(d),
             "target_reached": row["target_reached"],
         }
-        for row, n, e, s in zip(curve.rows, size, energy, error, strict=True)
+        for row, n, e, s, d in zip(curve.rows, size, energy, error, errors, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which images a sum must hold: how far lattice points are from the cell around the origin.
+"""Which images a sum must hold: short lattice vectors, and how far points are from the cell.
 
 What a sum holds is compiled. Lists are therefore made for a cell of rounded lengths, which its
 strains along the lattice vectors have in common.
@@ -23,6 +23,27 @@ def rounded(lattice: np.ndarray, unit: float) -> np.ndarray:
 def nearest_power(length: np.ndarray, unit: float) -> np.ndarray:
     """Returns the integers whose powers of exp(STEP) are nearest to lengths over a unit."""
     return np.round(np.log(length / unit) / STEP)
+
+
+def reduced_basis(lattice: np.ndarray) -> np.ndarray:
+    """Returns the integer matrix that takes `lattice` to short vectors, shortest first.
+
+    Vectors whose lengths round alike keep their order, whatever the strain.
+
+    Each vector gives way to its sum or difference with the others while that is shorter.
+    Source: I. Semaev, Lect. Notes Comput. Sci. 2146, 181 (2001).
+    """
+    basis, signs = np.eye(3, dtype=int), list(itertools.product((-1, 0, 1), repeat=3))
+    length = lambda v: np.linalg.norm(v @ lattice, axis=-1)
+    shortened = True
+    while shortened:
+        shortened = False
+        for j, s in ((j, s) for j in range(3) for s in signs if s[j] == 1):
+            trial = np.array(s) @ basis
+            if length(trial) < length(basis[j]) * (1 - 1e-6):  # noise must not decide
+                basis[j], shortened = trial, True
+    order = nearest_power(length(basis), length(basis).min())
+    return basis[np.argsort(order, kind="stable")]
 
 
 def distance_to_cell(lattice: np.ndarray, points: np.ndarray) -> np.ndarray:

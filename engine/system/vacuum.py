@@ -7,6 +7,19 @@ import numpy as np
 from engine.errors import ConfigError
 from engine.system.geometry import Geometry
 
+WIDE_GAP_BOHR = 16.0
+"""Across a gap between nuclei as wide as this there is vacuum."""
+
+
+def open_axes(geometry: Geometry) -> tuple[int, ...]:
+    """Returns the lattice vectors along which there is vacuum between the nuclei."""
+    if not geometry.periodic or not geometry.n_atoms:
+        return ()
+    inverse = np.linalg.inv(geometry.lattice)
+    height = 1 / np.linalg.norm(inverse, axis=0)
+    widest = [gaps_between(column)[1].max() for column in (geometry.positions @ inverse).T]
+    return tuple(k for k in range(3) if widest[k] * height[k] >= WIDE_GAP_BOHR)
+
 
 def vacuum_axes(geometry: Geometry, vacuum_bohr: float) -> tuple[int, ...]:
     """Returns the lattice vectors that may be cut down to `vacuum_bohr`.

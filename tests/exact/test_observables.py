@@ -195,6 +195,35 @@ def test_errors_of_the_structure_factor_are_the_scatter_of_repetitions():
     assert 0.7 < np.sqrt(np.mean((error / scatter) ** 2)) < 1.6
 
 
+def test_pairs_do_not_see_which_vectors_span_the_lattice():
+    found = []
+    for rows in (SKEWED, np.array([[1, 0, 0], [3, 1, 0], [2, -2, 1]]) @ SKEWED):
+        here = system(electrons(1, 1), rows)
+        draw = lambda rng: rng.random((40, 2, 3)) @ SKEWED
+        found.append(measured("pair-correlation", here, draw, bins=7)["pair_correlation"])
+    np.testing.assert_allclose(found[1].axes["radius"][0], found[0].axes["radius"][0])
+    np.testing.assert_allclose(found[1].value, found[0].value)
+    assert close(found[0].value, 1.0, found[0].error)
+
+
+def test_pair_density_counts_the_others_and_is_the_structure_factor():
+    """N FT[n](G) = <|rho_G|^2> - N; particles at points of the grid, where it is exact."""
+    n, drawn, here = 6, [], system(electrons(2, 1), SKEWED)
+
+    def draw(rng):
+        drawn.append(rng.integers(0, n, (40, 3, 3)) / n)
+        return drawn[-1] @ SKEWED
+
+    found = measured("pair-density", here, draw, grid=n)["pair_density"]
+    voxel = np.linalg.det(SKEWED) / n**3
+    assert np.sum(found.value) * voxel == pytest.approx(2)
+    grid = np.stack(np.meshgrid(*[np.arange(n) / n] * 3, indexing="ij"), axis=-1)
+    for wave in ([1, 0, 0], [1, -2, 1]):
+        rho = np.exp(-2j * np.pi * np.concatenate(drawn) @ wave).sum(axis=1)
+        transform = voxel * np.sum(found.value[0] * np.exp(-2j * np.pi * grid @ wave))
+        assert transform == pytest.approx(np.mean(np.abs(rho) ** 2) / 3 - 1, abs=1e-9)
+
+
 def test_a_single_particle_has_no_pairs():
     here = system(electrons(1, 0), SKEWED)
     draw = lambda rng: rng.random((10, 1, 3)) @ SKEWED

@@ -10,8 +10,9 @@ import pytest
 from engine.config import HamiltonianConfig
 from engine.hamiltonian import make_hamiltonian
 from engine.hamiltonian.ewald import make_ewald
-from engine.hamiltonian.ewald_sums import choose_sums, distance_to_cell, reduced_basis
+from engine.hamiltonian.ewald_sums import choose_sums
 from engine.system.cell import Cell
+from engine.system.images import distance_to_cell, reduced_basis
 from engine.system.system import System, electrons
 from engine.types import LogPsi
 

@@ -217,6 +217,42 @@ def test_sizes_with_a_structure_factor_have_the_potential_correction(tmp_path):
         load(root=tmp_path / "chains").check()
 
 
+@pytest.mark.parametrize(
+    ("structure", "corrected", "message"),
+    [
+        (
+            "{kind: prototype, prototype: graphene, species: [C, C], a_angstrom: 2.46, "
+            "vacuum_angstrom: 20}",
+            "potential",
+            "chains and layers in vacuum",
+        ),
+        (
+            "{kind: atoms, species: [H, H], positions_bohr: [[0, 0, 0], [0, 0, 1.4]], "
+            "lattice_bohr: [[3, 0, 0], [0, 30, 0], [1, 0, 30]]}",
+            "potential",
+            "chains and layers",
+        ),
+        (
+            "{kind: electron-gas, rs: 1, electrons: 14, polarisation: 0, lattice: sc}\n"
+            "mean_field: {method: plane-waves}",
+            "kinetic",
+            "determinant alone",
+        ),
+    ],
+)
+def test_contrasts_know_where_the_small_waves_are_no_correction(
+    tmp_path, structure, corrected, message
+):
+    folder = project(tmp_path, {"a": f"structure: {structure}\n"}, {"a": ["bare"]}, {})
+    with (folder / "methods/bare.yaml").open("a") as file:
+        file.write("evaluate: {observables: [structure-factor]}\n")
+    content = json.loads((folder / "campaign.yaml").read_text())
+    content["contrasts"] = {"c": {"terms": {"a": 1}, "corrections": [corrected]}}
+    (folder / "campaign.yaml").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=message):
+        load(root=folder).check()
+
+
 def electrons(rs, number, polarisation, lattice):
     keys = f"rs: {rs}, electrons: {number}, polarisation: {polarisation}, lattice: {lattice}"
     plane_waves = "mean_field: {method: plane-waves}\n"

@@ -7,7 +7,7 @@ from engine.errors import DataError
 from engine.mean_field import plane_waves
 from engine.stage.equation_of_state import birch_murnaghan
 from engine.stage.fits import least_squares, propagated
-from engine.stage.sizes import extrapolate
+from engine.stage.sizes import Limit, correction_errors, extrapolate
 from engine.units import HARTREE_PER_BOHR3_GPA
 
 CHAIN = {  # atoms -> hartree per atom, four twists; arXiv:2405.07599, plot data
@@ -84,6 +84,20 @@ def test_the_statistical_error_of_a_limit_is_its_scatter():
     scatter = np.std([fit.value for fit in fits])
     quiet = [fit.statistical for fit in fits if fit.chi2_per_degree <= 1]
     assert scatter == pytest.approx(quiet[0], rel=0.12)
+
+
+def test_the_error_of_a_size_correction_is_its_scatter():
+    """The energy of a cell is part of the limit that it is subtracted from."""
+    n, rng = np.array([8.0, 16, 32, 64]), np.random.default_rng(1)
+    error = np.array([1e-3, 2e-3, 1e-3, 3e-3])
+    corrections = []
+    for _ in range(2000):
+        energy = -1 + 0.2 / n + error * rng.normal(size=4)
+        corrections.append(extrapolate(n, energy, error, [1]).value - energy)
+    found = correction_errors(n, error, [1], Limit(-1.0, 0.0, 0.0, 0.9))
+    assert found == pytest.approx(np.std(corrections, axis=0), rel=0.06)
+    enlarged = correction_errors(n, error, [1], Limit(-1.0, 0.0, 0.0, 4.0))
+    assert enlarged == pytest.approx(2 * found)
 
 
 def test_without_spare_points_the_model_error_is_that_of_a_lower_power():

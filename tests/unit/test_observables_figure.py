@@ -45,3 +45,14 @@ def test_all_at_once(tmp_path, spin, maps):
     words = "\n".join(text.get_text() for ax in figure.axes for text in ax.texts)
     assert "annihilation rate (1/ns):" in words and "x 1.00000" in words
     figure.savefig(tmp_path / "figure.png")
+
+
+def test_radial_densities_are_drawn_about_every_element():
+    value = np.arange(2.0 * 3 * 5).reshape(2, 3, 5)
+    axes = {"nucleus": (np.array([3.0, 1, 1]), ""), "radius": (X, "bohr")}
+    found = Observable(value, 0.1 * value, "1/bohr^3", axes, ("up", "charge"))
+    (ax,) = observables_figure({"radial_density": found}, "").axes
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_array_equal(lines["up, Li"], value[0, 0])
+    np.testing.assert_array_equal(lines["up, H"], value[0, 1:].mean(axis=0))
+    assert not any("charge" in name for name in lines)

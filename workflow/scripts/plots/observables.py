@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from ase.data import chemical_symbols
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +14,8 @@ from engine.io.observables import Observable
 from plots import style
 
 MAX_ENTRIES = 6
+DASHES = ("-", "--", ":", "-.")
+"""Of elements."""
 GRIDS = ("density", "pair_density")
 NOISE = 0.05
 """Share of a spin density's voxels beyond three standard errors below which it is noise."""
@@ -74,20 +78,34 @@ def _over_momentum(label: str) -> Callable[[Axes, Observable], None]:
 def _curves(ax: Axes, found: Observable, axis: str, x: str, y: str) -> None:
     """Draws rows of a function of one number with bands of one standard error."""
     r = found.axes[axis][0]
-    value, error = (_first_centre(array) for array in (found.value, found.error))
-    for i, (row, e) in enumerate(zip(value, error, strict=True)):
-        if _name(found, i) == "charge":
-            continue  # the sum of the species
-        colour = style.CYCLE[i % len(style.CYCLE)]
-        ax.plot(r, row, color=colour, label=_name(found, i))
-        ax.fill_between(r, row - e, row + e, color=colour, alpha=0.3, linewidth=0)
+    for dashes, (centre, value, error) in zip(
+        itertools.cycle(DASHES), _centres(found), strict=False
+    ):
+        for i, (row, e) in enumerate(zip(value, error, strict=True)):
+            name = _name(found, i)
+            if name == "charge":
+                continue  # the sum of the species
+            colour = style.CYCLE[i % len(style.CYCLE)]
+            label = f"{name}, {centre}" if centre else name
+            ax.plot(r, row, color=colour, linestyle=dashes, label=label)
+            ax.fill_between(r, row - e, row + e, color=colour, alpha=0.3, linewidth=0)
     ax.axhline(0, color="0.7", linewidth=0.6, zorder=0)
     _finish(ax, found, x, y)
 
 
-def _first_centre(array: np.ndarray) -> np.ndarray:
-    """Returns (rows, bins): of several centres the first."""
-    return np.atleast_2d(array) if array.ndim < 3 else array[:, 0]
+def _centres(found: Observable) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yields element, value and error (rows, bins), averaged over the nuclei of each element.
+
+    The error is that of one nucleus: nuclei of one walker are not independent.
+    """
+    if found.value.ndim < 3:
+        yield "", np.atleast_2d(found.value), np.atleast_2d(found.error)
+        return
+    charges = found.axes["nucleus"][0] if "nucleus" in found.axes else np.zeros(1)
+    for charge in np.unique(charges):
+        these = np.flatnonzero(charges == charge)
+        symbol = chemical_symbols[round(charge)] if charge else ""
+        yield symbol, *(x[:, these].mean(axis=1) for x in (found.value, found.error))
 
 
 def _name(found: Observable, row: int) -> str | None:
