@@ -193,7 +193,7 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     **{f"h{n}-open-chain-r{r}": (n, 1, (n // 2,) * 2, [1]) for n in (30, 50) for r in (10, 18)},
     **{f"n2-sto3g-r{r}": (2, 1, (7, 7), [1]) for r in STRETCHED},
     **{f"electron-gas-14-rs{rs}": (0, 1, (7, 7), [1]) for rs in (2, 5)},
-    **{f"electron-gas-7-polarised-rs{rs}": (0, 1, (7, 0), [1]) for rs in (5, 10)},
+    **{f"electron-gas-7-polarised-rs{rs}": (0, 1, (7, 0), [1]) for rs in (2, 5, 10)},
     **{f"wigner-rs{rs}": (0, 1, (8, 0), [1]) for rs in (5, 20, 50, 100, 200)},
 }
 LITERATURE = {
@@ -228,6 +228,7 @@ LITERATURE = {
     "lih-positron": -8.10778,
     "electron-gas-2": -0.708241,
     "electron-gas-7-polarised": 1.12024,
+    "electron-gas-7-polarised-rs2": 0.11071,
     "electron-gas-7-polarised-rs5": -0.0666,
     "electron-gas-7-polarised-rs10": -0.05336,
     "electron-gas-14": None,
