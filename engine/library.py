@@ -110,7 +110,7 @@ class Material:
         polarised = (self.electrons + max(self.spins)) // 2
         return max(polarised, *positron_spins(self.config.positrons))
 
-    def no_small_waves(self, ansatz: str) -> str:
+    def why_no_size_correction(self, ansatz: str) -> str:
         """Returns why the limit of S(G)/G^2 is no correction of a run, "" where it is one.
 
         Args:
@@ -121,7 +121,7 @@ class Material:
         if self.in_vacuum:
             return "chains and layers in vacuum need other formulas"
         if self.config.is_electron_gas and ansatz == "slater":
-            return "the structure factor of a determinant alone is not that of the plasma"
+            return "the structure factor of a determinant alone is not that of a plasma"
         return ""
 
     @property
@@ -237,8 +237,13 @@ def read_material(path: Path) -> Material:
         zone,
         standing,
         float(abs(np.linalg.det(primitive.lattice))) if primitive.periodic else None,
-        bool(open_axes(primitive)),
+        bool(open_axes(primitive)) or _says_vacuum(content.structure),
     )
+
+
+def _says_vacuum(structure: Any) -> bool:
+    """Tells whether a structure has a key of vacuum, however narrow."""
+    return any(getattr(structure, f"vacuum_{unit}", None) for unit in ("bohr", "angstrom"))
 
 
 def _check_moments(content: config.MaterialConfig, primitive: Geometry, where: str) -> None:

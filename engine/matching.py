@@ -147,7 +147,7 @@ def check_corrections(
         where: File and key, for error messages.
 
     Raises:
-        ConfigError: No electron gas, or no structure factor.
+        ConfigError: No electron gas, no structure factor, or one that tells nothing of the size.
     """
     options = campaign.method(material, method)
     measured = options.space == "real" and "structure-factor" in options.evaluate.observables
@@ -177,11 +177,11 @@ def check_corrections(
                 expected="a method in real space whose evaluate.observables name structure-factor",
                 remedy=f"add the observable to methods/{method}.yaml, or delete {name}",
             )
-        if name != "twist" and (why := facts.no_small_waves(options.ansatz.name)):
+        if name != "twist" and (why := facts.why_no_size_correction(options.ansatz.name)):
             raise ConfigError(
                 f"{material}/{method} has no {name} correction: {why}",
                 where=f"{where}, key 'corrections'",
-                expected="a compact cell of electrons and nuclei, or an electron gas, with a "
+                expected="a compact cell of electrons and nuclei, or an electron gas with a "
                 "correlated wavefunction",
                 remedy=f"delete {name} (docs/conventions.md, Finite-size effects)",
             )

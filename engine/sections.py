@@ -83,7 +83,7 @@ def sections(
                 for t, spin in zip(facts.twists, facts.spins, strict=True)
             ],
             **(_zone(facts) if campaign.space(material, method) == "real" else {}),
-            "small_waves": not facts.no_small_waves(campaign.method(material, method).ansatz.name),
+            **_size_corrections(facts, campaign.method(material, method).ansatz.name),
         }
     else:
         content = _of_method(campaign, stage, facts, method, twist)
@@ -158,6 +158,11 @@ def joint_sections(campaign, name: str) -> dict[str, Any]:
 def _positrons(facts: Material) -> dict[str, int]:
     """Returns the key where there are some: without, sections are as they always were."""
     return {"positrons": facts.config.positrons} if facts.config.positrons else {}
+
+
+def _size_corrections(facts: Material, ansatz: str) -> dict[str, bool]:
+    """Returns what forbids the corrections by the structure factor, if anything does."""
+    return {"size_corrections": False} if facts.why_no_size_correction(ansatz) else {}
 
 
 def _zone(facts: Material) -> dict[str, Any]:

@@ -138,7 +138,9 @@ def _network(stage: str, size: Size, site: Site, method: MethodConfig) -> tuple[
         "pretrain": method.pretrain.steps,
         "vmc": method.vmc.steps,
         "evaluate": method.evaluate.max_steps,
-    }[stage] + method.sampler.equilibration
+    }[stage]
+    if steps or stage != "pretrain":
+        steps += method.sampler.equilibration
     devices = site.nodes * (site.gpus if site.gpu else site.cpus)
     rate = devices * (GPU_FLOPS if site.gpu else CPU_FLOPS)
     minutes = START_MIN + steps * walkers * passes * forward_flops(n, method) / rate / 60

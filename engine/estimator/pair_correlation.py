@@ -76,7 +76,7 @@ def _ordered(counts: tuple[int, ...], a: int, b: int) -> float:
     return counts[a] * counts[b] / (2 if a == b else 1)
 
 
-def _distances(d, system: System, basis: np.ndarray):
+def _distances(d, system: System, basis: np.ndarray | None):
     """Returns the lengths (p,) of displacements (p, 3) between nearest images, bohr."""
     if not system.cell.periodic:
         return jnp.linalg.norm(d.astype(jnp.float64), axis=-1)
@@ -86,7 +86,7 @@ def _distances(d, system: System, basis: np.ndarray):
     return jnp.sqrt(jnp.min(jnp.sum(images**2, axis=-1), axis=1))
 
 
-def _radius(system: System, basis: np.ndarray):
+def _radius(system: System, basis: np.ndarray | None):
     """Returns half the shortest lattice vector, bohr: the largest sphere without overlap."""
     if not system.cell.periodic:
         return RADIUS_BOHR

@@ -77,8 +77,8 @@ def corrections(
     Args:
         records: One evaluation per twist.
         rows: The twists' rows, of which the weights are read.
-        sections: n_atoms and n_electrons of the primitive cell, n_cells; small_waves, whether
-            the limit of S(G)/G^2 is that of charges in a compact cell.
+        sections: n_atoms and n_electrons of the primitive cell, n_cells; size_corrections false
+            where the limit of S(G)/G^2 is not that of charges in a compact cell.
     """
     weights, cells = [row["weight"] for row in rows], sections["n_cells"]
     found, facts = {}, records[0].attributes
@@ -86,7 +86,7 @@ def corrections(
         used = weighted_mean([record.attributes["mean_field_ha"] for record in records], weights)
         found["twist_correction"] = (facts["mean_field_zone_ha"] - used) / cells
     measured = combine([unpack(record.data) for record in records], weights)
-    if "structure_factor" in measured and sections["small_waves"]:
+    if "structure_factor" in measured and sections.get("size_corrections", True):
         factor = measured["structure_factor"]
         s = small_wave_limit(factor.axes["wavevector"][0], factor.value, factor.error)
         electrons = sections["n_electrons"] * cells

@@ -15,10 +15,20 @@ def open_axes(geometry: Geometry) -> tuple[int, ...]:
     """Returns the lattice vectors along which there is vacuum between the nuclei."""
     if not geometry.periodic or not geometry.n_atoms:
         return ()
-    inverse = np.linalg.inv(geometry.lattice)
-    height = 1 / np.linalg.norm(inverse, axis=0)
-    widest = [gaps_between(column)[1].max() for column in (geometry.positions @ inverse).T]
-    return tuple(k for k in range(3) if widest[k] * height[k] >= WIDE_GAP_BOHR)
+    gaps = widest_gaps(geometry.positions, geometry.lattice)
+    return tuple(k for k in range(3) if gaps[k] >= WIDE_GAP_BOHR)
+
+
+def widest_gaps(positions: np.ndarray, lattice: np.ndarray) -> np.ndarray:
+    """Returns (3,) bohr: for each lattice vector, between planes of the other two, without nuclei.
+
+    Args:
+        positions: (A, 3) nuclei, bohr.
+        lattice: (3, 3) rows.
+    """
+    inverse = np.linalg.inv(lattice)
+    widest = [gaps_between(column)[1].max() for column in (positions @ inverse).T]
+    return np.array(widest) / np.linalg.norm(inverse, axis=0)
 
 
 def vacuum_axes(geometry: Geometry, vacuum_bohr: float) -> tuple[int, ...]:

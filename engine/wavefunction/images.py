@@ -15,7 +15,7 @@ from jax import Array
 from scipy.optimize import lsq_linear
 
 from engine.system.system import System
-from engine.system.vacuum import gaps_between
+from engine.system.vacuum import widest_gaps
 from engine.trigonometry import cos_pi, sin_pi
 from engine.wavefunction.features import length
 
@@ -92,9 +92,7 @@ def _connected(system: System) -> list[int]:
     """Returns the lattice vectors along which there is no gap of twice the range in the nuclei."""
     if not system.cell.periodic:
         return []
-    inverse = np.linalg.inv(np.asarray(system.cell.lattice, float))
-    frac = np.asarray(system.positions, float) @ inverse
-    gaps = [gaps_between(frac[:, k])[1].max() / np.linalg.norm(inverse[:, k]) for k in range(3)]
+    gaps = widest_gaps(np.asarray(system.positions, float), np.asarray(system.cell.lattice, float))
     return [k for k in range(3) if gaps[k] < 2 * RANGE_BOHR]
 
 

@@ -49,3 +49,20 @@ def test_the_demo_is_the_published_chain_with_and_without_twists_beside_the_mole
     assert demo.runs == {"h2": ("ferminet-demo",), "h4-chain": chain, "h4-chain-gamma": chain}
     assert [t.weight for t in demo.twists("h4-chain")] == [0.25, 0.5, 0.25]
     assert [t.frac for t in demo.twists("h4-chain-gamma")] == [(0, 0, 0)]
+
+
+def test_which_runs_have_corrections_by_the_structure_factor():
+    campaign = load("campaign.yaml", root=ROOT)
+
+    def allowed(material, method):
+        return campaign.sections("twist_average", material, method).get("size_corrections", True)
+
+    assert allowed("lih-222", "transferable") and allowed("electron-gas-14", "gas")
+    for run in (
+        ("h4-chain", "ferminet"),
+        ("graphene", "ferminet"),
+        ("lih-cell-positron", "ferminet"),
+        ("electron-gas-14", "slater"),
+        ("wigner-rs5", "crystal"),
+    ):
+        assert not allowed(*run), run

@@ -145,6 +145,7 @@ def test_hydrogen_density():
     here = system(electrons(1, 0), nuclei=[[0.0, 0, 0]], charges=[1.0])
     found = measured("density", here, hydrogen, bins=16, grid=4)
     radial = found["radial_density"]
+    assert radial.axes["nucleus"][0] == [1]
     r = radial.axes["radius"][0]
     edges = np.append(r - (r[1] - r[0]) / 2, r[-1] + (r[1] - r[0]) / 2)
     inside = 1 - np.exp(-2 * edges) * (1 + 2 * edges + 2 * edges**2)

@@ -227,6 +227,11 @@ def test_sizes_with_a_structure_factor_have_the_potential_correction(tmp_path):
             "chains and layers in vacuum",
         ),
         (
+            "{kind: chain, species: H, n_atoms: 2, spacing_bohr: 1.8, vacuum_bohr: 12}",
+            "potential",
+            "chains and layers",
+        ),
+        (
             "{kind: atoms, species: [H, H], positions_bohr: [[0, 0, 0], [0, 0, 1.4]], "
             "lattice_bohr: [[3, 0, 0], [0, 30, 0], [1, 0, 30]]}",
             "potential",

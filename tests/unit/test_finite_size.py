@@ -65,7 +65,7 @@ def test_columns_follow_from_the_average_over_twists():
     k2 = np.sum(waves**2, axis=1)
     records = [Result(-1.0, 0.2 * k2, waves, -1.4), Result(-2.0, 0.4 * k2, waves, -1.4)]
     rows = [{"weight": 0.25}, {"weight": 0.75}]
-    crystal = {"n_cells": 2, "n_electrons": 3.0, "n_atoms": 2, "small_waves": True}
+    crystal = {"n_cells": 2, "n_electrons": 3.0, "n_atoms": 2}
     found = corrections(records, rows, crystal)
     assert found["twist_correction_ha_per_cell"] == pytest.approx((-1.4 + 1.75) / 2)
     s = 0.25 * 0.2 + 0.75 * 0.4
@@ -74,7 +74,7 @@ def test_columns_follow_from_the_average_over_twists():
     assert "kinetic_correction_ha_per_cell" not in found
     gas = corrections(records, rows, crystal | {"n_atoms": 0})
     assert gas["kinetic_correction_ha_per_cell"] == pytest.approx(1 / (8 * s) / 2)
-    neither = corrections(records, rows, crystal | {"n_atoms": 0, "small_waves": False})
+    neither = corrections(records, rows, crystal | {"n_atoms": 0, "size_corrections": False})
     assert list(neither) == ["twist_correction_ha_per_cell"]
 
 
