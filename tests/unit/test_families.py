@@ -1,8 +1,5 @@
 """Fits over families: infinite size, equations of state, and what is refused."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,25 +8,14 @@ from engine.config import FamilyConfig, parse
 from engine.errors import ConfigError, DataError
 from engine.io import table
 from engine.stage import equation_of_state, sizes
-from engine.stage.families import corrected, curves
+from engine.stage.families import curves
 from engine.units import HARTREE_PER_BOHR3_GPA
+from tests.unit.families import CELLS, FOURTEEN, electrons, energy_row, gas, project, rocksalt
 from tests.unit.test_fits import murnaghan
 
-
-def energy_row(material, energy, n_cells=1, **keys):
-    return {
-        "material": material,
-        "method": "net",
-        "n_atoms": 2,
-        "n_electrons": 2.0,
-        "n_cells": n_cells,
-        "energy_ha_per_cell": energy,
-        "error_ha_per_cell": 1e-4,
-        "target_reached": True,
-    } | keys
-
-
 PHASES = {"analysis": "phases", "along": "rs", "materials": ["a", "b"]}
+
+
 SIZE = {"analysis": "size", "materials": ["c2", "c3", "c4"], "powers": [1]}
 
 
@@ -78,9 +64,6 @@ def test_the_table_of_equations_of_state(tmp_path):
     assert row["bulk_modulus_error_gpa"] > 0
 
 
-# --- configuration -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("section", "message"),
     [
@@ -101,72 +84,6 @@ def test_bad_sections(section, message):
         parse(FamilyConfig, section, where="family")
 
 
-GAS = "{kind: electron-gas, rs: %s, electrons: 2, polarisation: 1, lattice: bcc%s}"
-
-
-def project(folder: Path, materials: dict[str, str], runs: dict, families: dict) -> Path:
-    """Writes a project folder; materials are structure sections."""
-    for name in ("materials", "methods"):
-        (folder / name).mkdir(parents=True)
-    for name, structure in materials.items():
-        (folder / f"materials/{name}.yaml").write_text(structure)
-    bare = "ansatz: {name: slater}\npretrain: {steps: 0}\nvmc: {steps: 0}\n"
-    (folder / "methods/bare.yaml").write_text(bare)
-    (folder / "methods/crystal.yaml").write_text(bare + "reference: localised\n")
-    (folder / "methods/net.yaml").write_text("ansatz: {name: ferminet}\n")
-    content = {"runs": runs, "families": families}
-    (folder / "campaign.yaml").write_text(json.dumps(content))
-    return folder
-
-
-def gas(rs, sites=", sites: [2, 1, 1]"):
-    twist = "twists: {points: [[0.25, 0.1, 0.05]]}\nmean_field: {method: plane-waves}\n"
-    return f"structure: {GAS % (rs, sites)}\n{twist}"
-
-
-def rocksalt(a):
-    return (
-        f"structure: {{kind: prototype, prototype: rocksalt, species: [Li, H], a_angstrom: {a}}}\n"
-    )
-
-
-def test_gaussians_on_sites_have_no_twist_correction(tmp_path):
-    gases = {name: gas(rs) for name, rs in (("a", 5), ("b", 5))}
-    for method, refused in (("bare", False), ("crystal", True)):
-        folder = project(tmp_path / method, gases, {name: [method] for name in gases}, {})
-        text = {
-            "runs": {"a": [method], "b": [method]},
-            "contrasts": {"d": {"terms": {"a": 1, "b": -1}, "corrections": ["twist"]}},
-        }
-        (folder / "campaign.yaml").write_text(json.dumps(text))
-        if not refused:
-            load(root=folder).check()
-            continue
-        with pytest.raises(ConfigError, match="a/crystal has no twist correction"):
-            load(root=folder).check()
-
-
-def test_a_positron_in_a_supercell_is_no_term_of_a_contrast(tmp_path):
-    """Energies are per primitive cell: two cells with one positron would have half of it."""
-    with_positron = "charge: 1\npositrons: 1\nneutralising_background: true\n"
-    for cells, refused in ((1, False), (2, True)):
-        solid = rocksalt(4.0) + f"supercell: [{cells}, 1, 1]\n"
-        materials = {"a": solid, "b": solid + with_positron}
-        folder = project(tmp_path / str(cells), materials, {"a": ["bare"], "b": ["bare"]}, {})
-        text = {
-            "runs": {"a": ["bare"], "b": ["bare"]},
-            "contrasts": {"d": {"terms": {"b": 1, "a": -1}}},
-        }
-        (folder / "campaign.yaml").write_text(json.dumps(text))
-        if not refused:
-            load(root=folder).check()
-            continue
-        with pytest.raises(
-            ConfigError, match="'b' has a charge or a positron in 2 primitive cells"
-        ):
-            load(root=folder).check()
-
-
 def test_phases_need_both_determinants(tmp_path):
     family = {"analysis": "phases", "along": "rs", "materials": ["g20", "g5"]}
     full = {"g5": ["bare", "crystal", "net"], "g20": ["bare", "crystal", "net"]}
@@ -176,12 +93,6 @@ def test_phases_need_both_determinants(tmp_path):
     methods = {"bare": "scf", "crystal": "localised", "net": "scf"}
     assert found["points"][0]["methods"] == methods
     assert found["points"][0]["determinants"] == ["bare", "crystal"]
-
-
-CELL = "structure: {kind: chain, species: %s, n_atoms: 2, spacing_bohr: 1.8, vacuum_bohr: 20}\n"
-CELLS = {f"c{n}": CELL % "H" + f"supercell: [{n}, 1, 1]\n" for n in (2, 3, 4)}
-CELLS |= {"again": CELLS["c3"], "other": CELL % "He" + "supercell: [5, 1, 1]\n"}
-CELLS |= {"molecule": "structure: {kind: molecule, name: H2}\n"}
 
 
 @pytest.mark.parametrize(
@@ -202,69 +113,6 @@ def test_sizes_that_cannot_be_extrapolated_are_refused(tmp_path, changes, messag
     runs = {name: ["bare"] for name in CELLS} | {"c4": ["net"]}
     with pytest.raises(ConfigError, match=message):
         load(root=project(tmp_path, CELLS, runs, {"f": family})).check()
-
-
-def test_sizes_with_a_structure_factor_have_the_potential_correction(tmp_path):
-    family = {"analysis": "size", "materials": ["c2", "c3"], "corrections": ["potential"]}
-    runs = {"c2": ["bare"], "c3": ["bare"]}
-    solids = {name: rocksalt(4.0) + f"supercell: [{name[1]}, 1, 1]\n" for name in runs}
-    for folder, materials in (("chains", CELLS), ("solids", solids)):
-        folder = project(tmp_path / folder, materials, runs, {"f": family})
-        with (folder / "methods/bare.yaml").open("a") as file:
-            file.write("evaluate: {observables: [structure-factor]}\n")
-    load(root=folder).check()
-    with pytest.raises(ConfigError, match="chains and layers in vacuum need other formulas"):
-        load(root=tmp_path / "chains").check()
-
-
-@pytest.mark.parametrize(
-    ("structure", "corrected", "message"),
-    [
-        (
-            "{kind: prototype, prototype: graphene, species: [C, C], a_angstrom: 2.46, "
-            "vacuum_angstrom: 20}",
-            "potential",
-            "chains and layers in vacuum",
-        ),
-        (
-            "{kind: chain, species: H, n_atoms: 2, spacing_bohr: 1.8, vacuum_bohr: 12}",
-            "potential",
-            "chains and layers",
-        ),
-        (
-            "{kind: atoms, species: [H, H], positions_bohr: [[0, 0, 0], [0, 0, 1.4]], "
-            "lattice_bohr: [[3, 0, 0], [0, 30, 0], [1, 0, 30]]}",
-            "potential",
-            "chains and layers",
-        ),
-        (
-            "{kind: electron-gas, rs: 1, electrons: 14, polarisation: 0, lattice: sc}\n"
-            "mean_field: {method: plane-waves}",
-            "kinetic",
-            "determinant alone",
-        ),
-    ],
-)
-def test_contrasts_know_where_the_small_waves_are_no_correction(
-    tmp_path, structure, corrected, message
-):
-    folder = project(tmp_path, {"a": f"structure: {structure}\n"}, {"a": ["bare"]}, {})
-    with (folder / "methods/bare.yaml").open("a") as file:
-        file.write("evaluate: {observables: [structure-factor]}\n")
-    content = json.loads((folder / "campaign.yaml").read_text())
-    content["contrasts"] = {"c": {"terms": {"a": 1}, "corrections": [corrected]}}
-    (folder / "campaign.yaml").write_text(json.dumps(content))
-    with pytest.raises(ConfigError, match=message):
-        load(root=folder).check()
-
-
-def electrons(rs, number, polarisation, lattice):
-    keys = f"rs: {rs}, electrons: {number}, polarisation: {polarisation}, lattice: {lattice}"
-    plane_waves = "mean_field: {method: plane-waves}\n"
-    return f"structure: {{kind: electron-gas, {keys}}}\n{plane_waves}"
-
-
-FOURTEEN = electrons(1, 14, 0, "sc")
 
 
 @pytest.mark.parametrize(
@@ -291,16 +139,6 @@ def test_equal_coordinates_are_refused(tmp_path):
     folder = project(tmp_path, materials, {name: ["bare"] for name in names}, {"e": family})
     with pytest.raises(ConfigError, match="a_angstrom of the materials is"):
         load(root=folder).families()
-
-
-def test_corrections_of_one_structure_factor_have_opposite_errors():
-    """A slope s makes both, as s and as 1/s; where they are equal their errors cancel."""
-    row = energy_row("gas", -1.0)
-    row |= {"potential_correction_ha_per_cell": 0.03, "kinetic_correction_ha_per_cell": 0.03}
-    for name in ("potential", "kinetic"):
-        row[f"{name}_correction_error_ha_per_cell"] = 4e-4
-    assert corrected(row, ["potential"]) == pytest.approx((-0.97, np.hypot(1e-4, 4e-4)))
-    assert corrected(row, ["kinetic", "potential"]) == pytest.approx((-0.94, 1e-4))
 
 
 def test_an_order_parameter_without_its_crystal_is_refused(tmp_path):
