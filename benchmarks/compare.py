@@ -22,12 +22,17 @@ def main(before: str, after: str) -> None:
     print(f"{'system':10} {'walkers':>7} " + " ".join(f"{q:>14}" for q in QUANTITIES))
     for case in both:
         ratios = (two[case][q] / one[case][q] for q in QUANTITIES)
-        print(f"{case[0]:10} {case[1]:7} " + " ".join(f"{ratio:14.2f}" for ratio in ratios))
+        print(
+            f"{case[0]:10} {case[1]:7} " + " ".join(f"{ratio:14.2f}" for ratio in ratios), *case[2:]
+        )
 
 
-def cases(file: dict[str, Any]) -> dict[tuple[str, int, str], dict[str, Any]]:
-    """Returns the rows by system, walkers and method."""
-    return {(row["system"], row["walkers"], row["method"]): row for row in file["rows"]}
+def cases(file: dict[str, Any]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Returns the rows by system, walkers, method and what was set otherwise."""
+    return {
+        (row["system"], row["walkers"], row["method"], *sorted(row["set"])): row
+        for row in file["rows"]
+    }
 
 
 if __name__ == "__main__":

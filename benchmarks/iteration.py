@@ -188,7 +188,7 @@ def prepare(facts: dict[str, Any]) -> Any:
 def planned(facts: dict[str, Any]) -> tuple[Any, dict[str, Path]]:
     """Returns a campaign of one case, method "bench", with the files of system and mean field.
 
-    Makes structure and mean field where there are none.
+    Makes structure and mean field where there are none, or those of another material.
     """
     import yaml
     from systems import SYSTEMS
@@ -206,11 +206,15 @@ def planned(facts: dict[str, Any]) -> tuple[Any, dict[str, Path]]:
         place, value = assignment.split("=", 1)
         section, key = place.split(".")
         method.setdefault(section, {})[key] = yaml.safe_load(value)
-    (folder / f"materials/{name}.yaml").write_text(yaml.safe_dump(SYSTEMS[name]))
+    material, content = folder / f"materials/{name}.yaml", yaml.safe_dump(SYSTEMS[name])
+    files = {"system": folder / "system.h5", "mean_field": folder / "mean_field.h5"}
+    if material.exists() and material.read_text() != content:
+        for file in files.values():
+            file.unlink(missing_ok=True)
+    material.write_text(content)
     (folder / "methods/bench.yaml").write_text(yaml.safe_dump(method))
     (folder / "campaign.yaml").write_text(f"seed: 1\nruns: {{{name}: [bench]}}\n")
     plan = campaign.load(folder / "campaign.yaml", folder)
-    files = {"system": folder / "system.h5", "mean_field": folder / "mean_field.h5"}
     if not all(file.exists() for file in files.values()):
         structure(
             plan.sections("structure", name),
