@@ -4,9 +4,9 @@
     python benchmarks/optimizers.py figure docs/images/optimizers.png
 
 A system is pretrained once; every optimizer starts from there with its shipped settings, with the
-moves and network of methods/ferminet.yaml. Results are in results/benchmarks/optimizers.json; what is there already
-is not repeated, and a run that was stopped goes on from its last saved state. Seconds are
-process time, those of the first steps, which compile, left out.
+moves and network of methods/ferminet.yaml. Results are in results/benchmarks/optimizers.json; what
+is there already is not repeated, and a run that was stopped goes on from its last saved state.
+Seconds are process time, those of the first steps, which compile, left out.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from engine.io import attempt, hdf5
 from tests.chain import TINY, inputs, sections, stages
 
 ROOT = Path(__file__).resolve().parents[2]
+COMPILER = os.environ.get("XLA_FLAGS", "")
 CRYSTAL = {
     "structure": {
         "kind": "atoms",
@@ -49,7 +50,7 @@ def start(folder, run, devices, **surroundings):
         | {
             "PYTHONPATH": str(ROOT),
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+            "XLA_FLAGS": f"{COMPILER} --xla_force_host_platform_device_count={devices}",
         }
         | surroundings,
         stderr=subprocess.PIPE,
@@ -160,7 +161,7 @@ print(json.dumps([held, *(params[name].tolist() for name in "wv")]))
 def test_spring_gives_the_step_of_one_device_and_no_device_holds_all_derivatives():
     held, found = {}, {}
     for count in (1, 4):
-        flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        flags = {"XLA_FLAGS": f"{COMPILER} --xla_force_host_platform_device_count={count}"}
         done = subprocess.run(
             [sys.executable, "-c", SPRING],
             cwd=ROOT,
