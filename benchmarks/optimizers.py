@@ -1,10 +1,11 @@
 """Energy and variance against iterations and seconds: KFAC and SPRING from the same start.
 
     python benchmarks/optimizers.py run --systems lih h10 lih-cell h10-chain --steps 400
+    python benchmarks/optimizers.py run --systems lih --method transferable --steps 200
     python benchmarks/optimizers.py figure docs/images/optimizers.png
 
 A system is pretrained once; every optimizer starts from there with its shipped settings, with the
-moves and network of methods/ferminet.yaml. Results are in results/benchmarks/optimizers.json; what
+moves and network of the method. Results are in results/benchmarks/optimizers.json; what
 is there already is not repeated, and a run that was stopped goes on from its last saved state.
 Seconds are process time, those of the first steps, which compile, left out.
 """
@@ -37,22 +38,23 @@ def main() -> None:
     options.add_argument("image", nargs="?", type=Path)
     options.add_argument("--systems", nargs="+", default=SYSTEMS)
     options.add_argument("--optimizers", nargs="+", default=OPTIMIZERS, choices=OPTIMIZERS)
+    options.add_argument("--method", default="ferminet", help="a file of methods/")
     options.add_argument("--steps", type=int, default=400)
     options.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE")
     chosen = options.parse_args()
     if chosen.what == "figure":
-        return figure(chosen.image)
+        return figure(chosen.image, chosen.method)
     for name in chosen.systems if chosen.what == "run" else ():
         for optimizer in chosen.optimizers:
-            if (name, optimizer) not in found():
+            if (name, optimizer, chosen.method) not in found():
                 keep(run(name, optimizer, chosen))
     return table()
 
 
-def found() -> dict[tuple[str, str], dict[str, Any]]:
-    """Returns the finished runs by system and optimizer."""
+def found() -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Returns the finished runs by system, optimizer and method."""
     rows = json.loads(FILE.read_text())["rows"] if FILE.exists() else []
-    return {(row["system"], row["optimizer"]): row for row in rows}
+    return {(row["system"], row["optimizer"], row["method"]): row for row in rows}
 
 
 def keep(row: dict[str, Any]) -> None:
@@ -75,9 +77,10 @@ def run(name: str, optimizer: str, chosen: argparse.Namespace) -> dict[str, Any]
     from engine.stage.vmc import make_iteration
 
     sets = ["sampler.walkers=256", f"optimizer.name={optimizer}", *chosen.set]
-    facts = {"system": name, "walkers": 256, "method": "ferminet", "set": sets}
+    facts = {"system": name, "walkers": 256, "method": chosen.method, "set": sets}
     plan, files = planned(facts)
-    folder = FILE.parent / name
+    folder = files["system"].parent / chosen.method
+    folder.mkdir(exist_ok=True)
     start = folder / "pretrained.h5"
     if not start.exists():
         pretrain(
@@ -109,32 +112,33 @@ def run(name: str, optimizer: str, chosen: argparse.Namespace) -> dict[str, Any]
         if (step + 1) % SAVE == 0:
             np.savez(saved, **flatten(state), **{f"curve/{k}": v for k, v in curve.items()})
     curve["seconds"] = list(np.where(np.isnan(s := curve["seconds"]), np.nanmedian(s), s))
-    return {"system": name, "optimizer": optimizer, "mean_field_ha": job.mean_field_ha, **curve}
+    about = {"system": name, "optimizer": optimizer, "method": chosen.method}
+    return about | {"mean_field_ha": job.mean_field_ha, **curve}
 
 
 def table() -> None:
     """Prints energy and variance over windows of steps, with the seconds spent until there."""
     import numpy as np
 
-    for (name, optimizer), row in found().items():
+    for (name, optimizer, method), row in found().items():
         energy, variance, seconds = (
             np.array(row[k]) for k in ("energy_ha", "variance_ha2", "seconds")
         )
         for last in range(2 * WINDOW, len(energy) + 1, 2 * WINDOW):
             part = slice(last - WINDOW, last)
             print(
-                f"{name:9} {optimizer:7} step {last:5d} {seconds[:last].sum():7.1f} s: energy "
-                f"{energy[part].mean():.5f} variance {np.median(variance[part]):.4f} "
+                f"{name:9} {method:12} {optimizer:7} step {last:5d} "
+                f"{seconds[:last].sum():7.1f} s: energy {energy[part].mean():.5f} variance {np.median(variance[part]):.4f} "
                 f"({np.median(seconds):.3f} s per step)"
             )
 
 
-def figure(image: Path) -> None:
+def figure(image: Path, method: str) -> None:
     """Draws the energy of every system against iterations (above) and seconds (below)."""
     import matplotlib.pyplot as plt
     import numpy as np
 
-    rows = found()
+    rows = {key[:2]: row for key, row in found().items() if key[2] == method}
     names = list(dict.fromkeys(name for name, _ in rows))
     picture, axes = plt.subplots(
         2, len(names), figsize=(3.4 * len(names), 5.4), sharey="col", squeeze=False

@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import version
 
 LESS_FUSED = "--xla_cpu_use_fusion_emitters=false"
-"""A third less to compile on CPUs; programs run a fifth slower. Workflow tests do without."""
+"""A third less to compile on CPUs; programs run a fifth slower."""
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault(
@@ -23,7 +23,8 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
 import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

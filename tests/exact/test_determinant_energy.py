@@ -74,7 +74,7 @@ def difference(tmp_path, case, walkers, steps):
 
 @pytest.mark.parametrize("name", CASES)
 def test_determinant_has_the_mean_field_energy(tmp_path, name):
-    gap, error, result = difference(tmp_path, CASES[name], 250, 80)
+    gap, error, result = difference(tmp_path, CASES[name], 160, 80)
     assert error < 1.2e-2
     assert abs(gap) < 3.5 * error
     assert abs(result["imag_ha"]) < 10 * error
@@ -92,7 +92,7 @@ def test_a_twist_with_a_spin_of_its_own_has_the_mean_field_of_that_spin(tmp_path
         "twists": {"spins": [2]},
         "mean_field": {"basis": "sto-3g", "method": "uhf"},
     }
-    run = sections(material, method(250, 80), (0, 0, 0), "complex")
+    run = sections(material, method(160, 80), (0, 0, 0), "complex")
     run["twist"]["spin"] = 2
     result = stages(tmp_path, run)
     occupied = read_mean_field(tmp_path / "mean_field.h5").occupation.sum(axis=(1, 2))

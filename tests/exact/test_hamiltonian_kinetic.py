@@ -163,7 +163,7 @@ def test_pair_sums_count_the_masses_of_both_partners():
     """The kinetic energy through displacements is that of the loop over coordinates."""
     system = molecule((Species("up", 2), Species("muon", 1, mass=7.0)), [1.0], [[0.1, 0.2, 0.3]])
     reference = Reference((), (jnp.zeros((2, 3)), jnp.zeros((1, 3))), Basis((), (), (), ()), ())
-    ansatz = AnsatzConfig(determinants=2, layers=3, width=8, pair_width=4)
+    ansatz = AnsatzConfig(determinants=2, layers=2, width=8, pair_width=4)
     wavefunction = make_wavefunction(
         ansatz,
         system,

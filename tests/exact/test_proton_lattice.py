@@ -69,7 +69,7 @@ def test_determinant_of_the_mean_field_is_above_and_near(tmp_path, twist):
     method = {
         "ansatz": {"name": "slater"},
         "precision": "float64",
-        "sampler": {"walkers": 500, "moves": 8},
+        "sampler": {"walkers": 250, "moves": 8},
         "pretrain": {"steps": 0},
         "vmc": {"steps": 0},
         "evaluate": {"min_steps": 100, "max_steps": 100},

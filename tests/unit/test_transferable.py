@@ -258,6 +258,19 @@ def test_of_the_two_ways_to_count_the_one_with_fewer_translations_is_taken(latti
         assert len(found.translations) <= np.sum(distances.min(axis=0) < found.reach + 0.4)
 
 
+def test_most_lattice_constants_of_an_equation_of_state_share_their_images():
+    """And with them their programs: LiH in 2 x 2 x 2 cells, 3.6 to 4.6 angstrom."""
+    lists = []
+    for a in (3.6, 3.8, 4.0, 4.2, 4.4, 4.6):
+        half = a / 0.529177 / 2
+        corners = np.stack(list(np.ndindex(2, 2, 2))) @ (half * (1 - np.eye(3)))
+        places = np.concatenate([corners, corners + half])
+        found = images(crystal(2 * half * (1 - np.eye(3)), places))
+        lists.append((found.reach, found.translations.tolist(), found.middle.tolist()))
+    assert [len(translations) for _, translations, _ in lists] == [14, 8, 8, 8, 8, 8]
+    assert all(other == lists[1] for other in lists[2:])
+
+
 def sums_of(system, r):
     """Orbitals' sums of each atom at the twist, (A, EXPONENTS, 9), complex."""
     where = place(r, system, images(system), twisted=True)

@@ -149,7 +149,7 @@ class Project:
             cwd=self.folder,
             check=False,
             env=os.environ
-            | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+            | {"JAX_PLATFORMS": "cpu"}
             | {"XDG_CACHE_HOME": str(self.folder / ".cache")},
         )
 

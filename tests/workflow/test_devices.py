@@ -6,6 +6,7 @@ counts its devices once.
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -95,7 +96,9 @@ def test_four_devices_give_the_energies_of_one(tmp_path, run, alone):
 
 
 def test_two_processes_give_the_energies_of_one_and_one_of_them_writes(tmp_path, run, alone):
+    """From the pretrained network of one: two processes compile everything twice."""
     inputs(tmp_path, run)
+    shutil.copy(alone / "pretrained.h5", tmp_path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
