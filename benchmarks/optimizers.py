@@ -128,8 +128,8 @@ def table() -> None:
             part = slice(last - WINDOW, last)
             print(
                 f"{name:9} {method:12} {optimizer:7} step {last:5d} "
-                f"{seconds[:last].sum():7.1f} s: energy {energy[part].mean():.5f} variance {np.median(variance[part]):.4f} "
-                f"({np.median(seconds):.3f} s per step)"
+                f"{seconds[:last].sum():7.1f} s: energy {energy[part].mean():.5f} "
+                f"variance {np.median(variance[part]):.4f} ({np.median(seconds):.3f} s per step)"
             )
 
 
