@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from engine.io import checkpoint, hdf5
+from engine.stage import loop, runtime
 from tests.chain import TINY, sections, stages
 
 MATERIALS = {
@@ -51,13 +52,32 @@ TIMES = ("seconds",)
 """Columns and attributes that are not results."""
 
 
+@pytest.fixture
+def programs(monkeypatch):
+    """Programs compiled or loaded by the process after each step, for every trace."""
+    counts, plain = {}, loop.Trace.append
+
+    def append(trace, row):
+        made = runtime.compilation()
+        total = made["programs_compiled"] + made["programs_loaded"]
+        counts.setdefault(id(trace), (trace, []))[1].append(total)
+        plain(trace, row)
+
+    monkeypatch.setattr(loop.Trace, "append", append)
+    return counts
+
+
 @pytest.mark.parametrize("name", MATERIALS)
-def test_killed_stages_resume_bit_for_bit(tmp_path, name):
+def test_killed_stages_resume_bit_for_bit(tmp_path, name, programs):
     material, optimizer, twist, number = MATERIALS[name]
     method = TINY | {"optimizer": {"name": optimizer, "learning_rate": 1e-2}}
     run = sections(material, method, twist, number)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     stages(whole, run)
+    assert len(programs) == 3  # pretraining, training, evaluation
+    for _, counted in programs.values():
+        assert counted[0] > 0
+        assert set(counted[1:]) == {counted[0]}, "compiled after the first step"
     for stage in ("pretrain", "vmc", "evaluate"):
         kill_in(stage, killed, run)
     stages(killed, run)
