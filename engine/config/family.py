@@ -10,8 +10,8 @@ from engine.config.schema import key
 from engine.errors import ConfigError, nearest
 
 ANALYSES = ("methods", "size", "equation-of-state", "phases")
-FEWEST = {"methods": 2, "size": 2, "equation-of-state": 4, "phases": 2}
-"""Materials that an analysis needs at least."""
+FEWEST = {"methods": 2, "phases": 2}
+"""Materials that an analysis without a fit needs at least."""
 NUMBERS = {2: "two", 3: "three", 4: "four"}
 CORRECTIONS = ("twist", "potential", "kinetic")
 
@@ -35,6 +35,13 @@ class FamilyConfig:
         choices=ANALYSES,
     )
     powers: list[float] = key("of 1/N in the extrapolation of analysis size", default=[1.0])
+    order: int = key(
+        "of the energy of Birch and Murnaghan in analysis equation-of-state; 2 holds the pressure "
+        "derivative of the bulk modulus at 4, where errors are too large to tell it",
+        default=3,
+        at_least=2,
+        at_most=3,
+    )
     corrections: list[str] = key(
         f"finite-size columns that are added first: {', '.join(CORRECTIONS)}", default=[]
     )
@@ -60,6 +67,7 @@ class FamilyConfig:
         fits = self.analysis in ("size", "equation-of-state")
         given = {
             "powers": self.powers != [1.0] and self.analysis != "size",
+            "order": self.order != 3 and self.analysis != "equation-of-state",
             "corrections": self.corrections and not fits,
             "literature": self.literature is not None and not fits,
         }
@@ -74,6 +82,8 @@ class FamilyConfig:
     @property
     def fewest(self) -> int:
         """How many materials the analysis needs."""
+        if self.analysis == "equation-of-state":
+            return 1 + self.order
         return 1 + len(self.powers) if self.analysis == "size" else FEWEST[self.analysis]
 
 

@@ -4,9 +4,12 @@ The third-order Birch-Murnaghan energy is a cubic polynomial in x = V^(-2/3),
 
     E(V) = sum_{k <= 3} c_k x^k,
 
-fitted by weighted least squares, so that its coefficients have a covariance. V0 is where E' = 0,
+that of second order a parabola. It is fitted by weighted least squares, so that its coefficients
+have a covariance. V0 is where E' = 0,
 
-    B0 = V E'',    B0' = -1 - V E'''/E''    at V0.
+    B0 = V E'',    B0' = -1 - V E'''/E''    at V0,
+
+which is 4 at second order.
 
 Source: F. Birch, Phys. Rev. 71, 809 (1947).
 """
@@ -43,6 +46,7 @@ COLUMNS = (
     "minimum_error_ha_per_cell",
     "n_points",
     "chi2_per_degree",
+    "order",
     "corrections",
     "literature_lattice_constant",
     "literature_source",
@@ -69,20 +73,23 @@ class State(NamedTuple):
     fit: Fit
 
 
-def birch_murnaghan(volume: np.ndarray, energy: np.ndarray, error: np.ndarray) -> State:
-    """Fits energies of at least four volumes.
+def birch_murnaghan(
+    volume: np.ndarray, energy: np.ndarray, error: np.ndarray, order: int = 3
+) -> State:
+    """Fits energies of at least order + 1 volumes.
 
     Args:
         volume: (C,) bohr^3 per cell.
         energy: (C,) hartree per cell.
         error: (C,) standard errors; zero for values without.
+        order: 3, or 2.
 
     Raises:
         DataError: The fit has no minimum within the volumes, or next to them.
     """
     unit = float(np.mean(volume))
     x = (np.asarray(volume) / unit) ** (-2 / 3)
-    fit = least_squares(np.vander(x, 4, increasing=True), energy, error)
+    fit = least_squares(np.vander(x, order + 1, increasing=True), energy, error)
     low, high = x.min() - 0.5 * np.ptp(x), x.max() + 0.5 * np.ptp(x)
     if _minimum(fit.value, low, high) is None:
         raise DataError(
@@ -97,9 +104,10 @@ def birch_murnaghan(volume: np.ndarray, energy: np.ndarray, error: np.ndarray) -
 
 def _minimum(c: np.ndarray, low: float, high: float) -> float | None:
     """Returns x of the minimum of sum c_k x^k between two bounds."""
-    roots = np.roots([3 * c[3], 2 * c[2], c[1]])
+    slope = np.polynomial.Polynomial(c).deriv()
+    roots = slope.roots()
     roots = roots[np.abs(roots.imag) < 1e-12].real
-    good = [r for r in roots if low <= r <= high and 6 * c[3] * r + 2 * c[2] > 0]
+    good = [r for r in roots if low <= r <= high and slope.deriv()(r) > 0]
     return float(good[0]) if good else None
 
 
@@ -108,8 +116,8 @@ def _quantities(c: np.ndarray, low: float, high: float, unit: float) -> np.ndarr
     x = _minimum(c, low, high)
     if x is None:
         return np.full(4, np.nan)
-    v, powers = x**-1.5, -2 / 3 * np.arange(4)
-    terms = c * x ** np.arange(4)
+    v, powers = x**-1.5, -2 / 3 * np.arange(len(c))
+    terms = c * x ** np.arange(len(c))
     second = np.sum(terms * powers * (powers - 1)) / v**2
     third = np.sum(terms * powers * (powers - 1) * (powers - 2)) / v**3
     return np.array([v * unit, terms.sum(), v * second / unit, -1 - v * third / second])
@@ -148,7 +156,7 @@ def _lines(family: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list
 def row_of(family: Mapping[str, Any], curve: Curve) -> dict[str, Any]:
     """Returns the row of one curve."""
     volume = np.array([point["volume_bohr3"] for point in family["points"]])
-    state = birch_murnaghan(volume, curve.energy, curve.error)
+    state = birch_murnaghan(volume, curve.energy, curve.error, family["order"])
     first = family["points"][0]
     unit = 1 / BOHR_ANGSTROM if family["along"].endswith("_angstrom") else 1.0
     a = unit * first["x"] * (state.volume[0] / first["volume_bohr3"]) ** (1 / 3)
@@ -168,6 +176,7 @@ def row_of(family: Mapping[str, Any], curve: Curve) -> dict[str, Any]:
         "minimum_error_ha_per_cell": state.energy[1],
         "n_points": len(volume),
         "chi2_per_degree": state.fit.chi2_per_degree,
+        "order": family["order"],
         "corrections": " ".join(family["corrections"]),
         "literature_lattice_constant": family["literature"],
         "literature_source": family["literature_source"],

@@ -52,7 +52,7 @@ def test_the_table_of_equations_of_state(tmp_path):
     energy = [murnaghan(p["volume_bohr3"]) for p in points]
     rows = [energy_row(p["material"], e) for p, e in zip(points, energy, strict=True)]
     table.write(tmp_path / "energies.csv", rows)
-    family = {"name": "f", "along": "a_angstrom", "corrections": [], "points": points}
+    family = {"name": "f", "along": "a_angstrom", "corrections": [], "points": points, "order": 3}
     family |= {"literature": 4.06, "literature_source": "somewhere"}
     equation_of_state.write([family], tmp_path / "energies.csv", tmp_path / "eos.csv")
     (row,) = table.read(tmp_path / "eos.csv")
@@ -77,6 +77,8 @@ def test_the_table_of_equations_of_state(tmp_path):
         (PHASES | {"corrections": ["twist"]}, "key 'corrections'"),
         (PHASES | {"powers": [1, 2]}, "key 'powers'"),
         (PHASES | {"literature": 1.0}, "key 'literature'"),
+        (PHASES | {"order": 2}, "key 'order'"),
+        (PHASES | {"analysis": "equation-of-state", "order": 4}, "at least 2 and at most 3"),
     ],
 )
 def test_bad_sections(section, message):
@@ -219,6 +221,7 @@ def test_a_method_without_a_minimum_takes_no_row_from_the_others(tmp_path, caplo
         "name": "e",
         "along": "a_bohr",
         "corrections": [],
+        "order": 3,
         "literature": None,
         "literature_source": "",
         "points": points,

@@ -99,7 +99,7 @@ def test_an_equation_of_state_shows_its_minimum(tmp_path):
     ]
     table = {"method": "net", "minimum_ha_per_cell": -8.0}
     table |= {"lattice_constant_angstrom": 4.05, "lattice_constant_error_angstrom": 0.01}
-    family = {"name": "e", "along": "a_angstrom", "corrections": [], "points": points}
+    family = {"name": "e", "along": "a_angstrom", "corrections": [], "points": points, "order": 3}
     family |= {"literature": 4.06, "literature_source": "experiment"}
     figure = families.equations_of_state(family, [table], rows, {})
     style.save(figure, svg=tmp_path / "e.svg", png=tmp_path / "e.png")

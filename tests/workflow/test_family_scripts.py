@@ -57,6 +57,7 @@ def energies(folder, rows):
 
 def family(analysis, points, **keys):
     empty = {"corrections": [], "powers": [1.0], "literature": None, "literature_source": ""}
+    empty |= {"order": 3}
     return empty | {"name": "f", "analysis": analysis, "points": points, "description": ""} | keys
 
 

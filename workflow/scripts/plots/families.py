@@ -72,9 +72,13 @@ def equations_of_state(family: Mapping[str, Any], rows: Rows, energies: Rows, re
         ax.errorbar(
             x, curve.energy, curve.error, fmt="o", color=colour, label=curve.method, capsize=2.5
         )
-        fit = birch_murnaghan(volume, curve.energy, curve.error).fit
+        fit = birch_murnaghan(volume, curve.energy, curve.error, family["order"]).fit
         scaled = volume[0] * (fine / x[0]) ** 3 / volume.mean()
-        ax.plot(fine, np.vander(scaled ** (-2 / 3), 4, increasing=True) @ fit.value, color=colour)
+        ax.plot(
+            fine,
+            np.vander(scaled ** (-2 / 3), len(fit.value), increasing=True) @ fit.value,
+            color=colour,
+        )
         (row,) = (row for row in rows if row["method"] == curve.method)
         unit = "angstrom" if family["along"].endswith("_angstrom") else "bohr"
         a, a_error = (row[f"lattice_constant_{name}{unit}"] for name in ("", "error_"))
