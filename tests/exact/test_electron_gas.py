@@ -145,10 +145,10 @@ LONG = ("N=7 polarised", "any cell at a twist")
 """Left to the long tests: what they compile takes a minute, and the others cover their parts."""
 SLOW = {  # electrons, rs, polarisation, twist, walkers, steps
     "N=14": (gas(14, 0.5, 0), (0, 0, 0), 400, 400),
-    "N=54": (gas(54, 5, 0), (0, 0, 0), 200, 100),
+    "N=54": (gas(54, 5, 0), (0, 0, 0), 400, 200),
     "N=7 polarised": (gas(7, 2, 1), (0, 0, 0), 400, 400),
     "N=19 polarised": (gas(19, 10, 1), (0, 0, 0), 400, 200),
-    "N=27 polarised": (gas(27, 20, 1), (0, 0, 0), 300, 150),
+    "N=27 polarised": (gas(27, 20, 1), (0, 0, 0), 400, 200),
 }
 
 
