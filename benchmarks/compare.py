@@ -1,5 +1,7 @@
 """Two outputs of benchmarks/iteration.py side by side: seconds of the second over the first.
 
+Cases of the same system, walkers, method and settings are compared.
+
 python benchmarks/compare.py before.json after.json
 """
 
@@ -19,7 +21,8 @@ def main(before: str, after: str) -> None:
     both = [case for case in one if case in two]
     if not both:
         raise SystemExit("no case is in both files")
-    print(f"{'system':10} {'walkers':>7} " + " ".join(f"{q:>14}" for q in QUANTITIES))
+    heading = " ".join(f"{q:>14}" for q in QUANTITIES)
+    print(f"{'system':10} {'walkers':>7} {heading} method, settings")
     for case in both:
         ratios = (two[case][q] / one[case][q] for q in QUANTITIES)
         print(

@@ -18,6 +18,7 @@ import math
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -198,8 +199,6 @@ def planned(facts: dict[str, Any]) -> tuple[Any, dict[str, Path]]:
     from engine.stage.structure import structure
 
     name, folder = facts["system"], FOLDER / facts["system"]
-    for sub in ("materials", "methods"):
-        (folder / sub).mkdir(parents=True, exist_ok=True)
     method = yaml.safe_load((ROOT / f"methods/{facts['method']}.yaml").read_text())
     method["sampler"]["walkers"] = facts["walkers"]
     for assignment in facts["set"]:
@@ -209,8 +208,9 @@ def planned(facts: dict[str, Any]) -> tuple[Any, dict[str, Path]]:
     material, content = folder / f"materials/{name}.yaml", yaml.safe_dump(SYSTEMS[name])
     files = {"system": folder / "system.h5", "mean_field": folder / "mean_field.h5"}
     if material.exists() and material.read_text() != content:
-        for file in files.values():
-            file.unlink(missing_ok=True)
+        shutil.rmtree(folder)
+    for sub in ("materials", "methods"):
+        (folder / sub).mkdir(parents=True, exist_ok=True)
     material.write_text(content)
     (folder / "methods/bench.yaml").write_text(yaml.safe_dump(method))
     (folder / "campaign.yaml").write_text(f"seed: 1\nruns: {{{name}: [bench]}}\n")

@@ -27,6 +27,7 @@ OPTIMIZERS = ("kfac", "spring")
 REFERENCES_HA = {"lih": -8.070548, "h10": -5.66537, "lih-cell": -8.5165, "h10-chain": -5.72922}
 """Exact; MRCI in the limit of large bases (Motta et al. 2017); DeepSolid at Gamma for the cell and
 the periodic chain (Li, Li, Chen 2022)."""
+SCHEMA = 2
 SAVE, WARM, WINDOW = 50, 3, 50
 """Steps between saved states, steps whose time is not counted, steps averaged in a table."""
 
@@ -43,25 +44,34 @@ def main() -> None:
     options.add_argument("--set", nargs="*", default=[], metavar="SECTION.KEY=VALUE")
     chosen = options.parse_args()
     if chosen.what == "figure":
-        return figure(chosen.image, chosen.method)
+        return figure(chosen.image, variant(chosen))
     for name in chosen.systems if chosen.what == "run" else ():
         for optimizer in chosen.optimizers:
-            if (name, optimizer, chosen.method) not in found():
+            if (name, optimizer, variant(chosen)) not in found():
                 keep(run(name, optimizer, chosen))
     return table()
 
 
 def found() -> dict[tuple[str, str, str], dict[str, Any]]:
-    """Returns the finished runs by system, optimizer and method."""
-    rows = json.loads(FILE.read_text())["rows"] if FILE.exists() else []
-    return {(row["system"], row["optimizer"], row["method"]): row for row in rows}
+    """Returns the finished runs of present systems by name, optimizer and variant."""
+    from systems import SYSTEMS
+
+    file = json.loads(FILE.read_text()) if FILE.exists() else {}
+    rows = file["rows"] if file.get("schema") == SCHEMA else []
+    present = [row for row in rows if row["material"] == SYSTEMS.get(row["system"])]
+    return {(row["system"], row["optimizer"], row["variant"]): row for row in present}
+
+
+def variant(chosen: argparse.Namespace) -> str:
+    """Returns the method and what is set otherwise."""
+    return " ".join([chosen.method, *sorted(chosen.set)])
 
 
 def keep(row: dict[str, Any]) -> None:
     """Adds a finished run to the file."""
     from iteration import commit, machine, versions
 
-    facts = {"schema": 1, "machine": machine(), "versions": versions(), "commit": commit()}
+    facts = {"schema": SCHEMA, "machine": machine(), "versions": versions(), "commit": commit()}
     FILE.write_text(json.dumps(facts | {"rows": [*found().values(), row]}))
 
 
@@ -70,6 +80,7 @@ def run(name: str, optimizer: str, chosen: argparse.Namespace) -> dict[str, Any]
     import jax
     import numpy as np
     from iteration import planned
+    from systems import SYSTEMS
 
     from engine.io.checkpoint import canonical, flatten, unflatten
     from engine.stage import job as jobs
@@ -79,7 +90,7 @@ def run(name: str, optimizer: str, chosen: argparse.Namespace) -> dict[str, Any]
     sets = ["sampler.walkers=256", f"optimizer.name={optimizer}", *chosen.set]
     facts = {"system": name, "walkers": 256, "method": chosen.method, "set": sets}
     plan, files = planned(facts)
-    folder = files["system"].parent / chosen.method
+    folder = files["system"].parent / variant(chosen)
     folder.mkdir(exist_ok=True)
     start = folder / "pretrained.h5"
     if not start.exists():
@@ -112,7 +123,8 @@ def run(name: str, optimizer: str, chosen: argparse.Namespace) -> dict[str, Any]
         if (step + 1) % SAVE == 0:
             np.savez(saved, **flatten(state), **{f"curve/{k}": v for k, v in curve.items()})
     curve["seconds"] = list(np.where(np.isnan(s := curve["seconds"]), np.nanmedian(s), s))
-    about = {"system": name, "optimizer": optimizer, "method": chosen.method}
+    about = {"system": name, "optimizer": optimizer, "variant": variant(chosen)}
+    about["material"] = SYSTEMS[name]
     return about | {"mean_field_ha": job.mean_field_ha, **curve}
 
 
@@ -120,25 +132,25 @@ def table() -> None:
     """Prints energy and variance over windows of steps, with the seconds spent until there."""
     import numpy as np
 
-    for (name, optimizer, method), row in found().items():
+    for (name, optimizer, kind), row in found().items():
         energy, variance, seconds = (
             np.array(row[k]) for k in ("energy_ha", "variance_ha2", "seconds")
         )
         for last in range(2 * WINDOW, len(energy) + 1, 2 * WINDOW):
             part = slice(last - WINDOW, last)
             print(
-                f"{name:9} {method:12} {optimizer:7} step {last:5d} "
+                f"{name:9} {kind:12} {optimizer:7} step {last:5d} "
                 f"{seconds[:last].sum():7.1f} s: energy {energy[part].mean():.5f} "
                 f"variance {np.median(variance[part]):.4f} ({np.median(seconds):.3f} s per step)"
             )
 
 
-def figure(image: Path, method: str) -> None:
+def figure(image: Path, kind: str) -> None:
     """Draws the energy of every system against iterations (above) and seconds (below)."""
     import matplotlib.pyplot as plt
     import numpy as np
 
-    rows = {key[:2]: row for key, row in found().items() if key[2] == method}
+    rows = {key[:2]: row for key, row in found().items() if key[2] == kind}
     names = list(dict.fromkeys(name for name, _ in rows))
     picture, axes = plt.subplots(
         2, len(names), figsize=(3.4 * len(names), 5.4), sharey="col", squeeze=False

@@ -104,6 +104,8 @@ def birch_murnaghan(
 
 def _minimum(c: np.ndarray, low: float, high: float) -> float | None:
     """Returns x of the minimum of sum c_k x^k between two bounds."""
+    if not np.all(np.isfinite(c)):
+        return None
     slope = np.polynomial.Polynomial(c).deriv()
     roots = slope.roots()
     roots = roots[np.abs(roots.imag) < 1e-12].real
@@ -171,7 +173,7 @@ def row_of(family: Mapping[str, Any], curve: Curve) -> dict[str, Any]:
         "bulk_modulus_gpa": state.bulk_modulus[0] * HARTREE_PER_BOHR3_GPA,
         "bulk_modulus_error_gpa": state.bulk_modulus[1] * HARTREE_PER_BOHR3_GPA,
         "bulk_modulus_derivative": state.derivative[0],
-        "bulk_modulus_derivative_error": state.derivative[1],
+        "bulk_modulus_derivative_error": state.derivative[1] if family["order"] > 2 else None,
         "minimum_ha_per_cell": state.energy[0],
         "minimum_error_ha_per_cell": state.energy[1],
         "n_points": len(volume),

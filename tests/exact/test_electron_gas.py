@@ -183,6 +183,7 @@ def test_the_plane_wave_determinant_has_the_published_energies(tmp_path, name):
     assert error < 1e-3 / own
     assert abs(gap) < 3.5 * error
     kinetic, potential = result["kinetic_ha"] / n, result["potential_ha"] / n
+    assert result["kinetic_error_ha"] < 1e-9 * abs(result["kinetic_ha"])
     for rs, published in LITERATURE[n, structure["polarisation"]].items():
         scaled = kinetic * (own / rs) ** 2 + potential * own / rs
         assert abs(scaled - published) < 3.5 * error * own / rs, rs

@@ -44,15 +44,18 @@ def test_the_table_of_sizes(tmp_path):
         curves(family, rows[:2])
 
 
-def test_the_table_of_equations_of_state(tmp_path):
+@pytest.mark.parametrize("order", [2, 3])
+def test_the_table_of_equations_of_state(tmp_path, order):
     a = np.array([3.6, 3.9, 4.2, 4.5])
     points = [
         {"material": f"a{i}", "x": x, "volume_bohr3": 25 * x**3 / 16} for i, x in enumerate(a)
     ]
-    energy = [murnaghan(p["volume_bohr3"]) for p in points]
+    slope = {2: 4.0, 3: 3.5}[order]
+    energy = [murnaghan(p["volume_bohr3"], b1=slope) for p in points]
     rows = [energy_row(p["material"], e) for p, e in zip(points, energy, strict=True)]
     table.write(tmp_path / "energies.csv", rows)
-    family = {"name": "f", "along": "a_angstrom", "corrections": [], "points": points, "order": 3}
+    family = {"name": "f", "along": "a_angstrom", "corrections": [], "points": points}
+    family["order"] = order
     family |= {"literature": 4.06, "literature_source": "somewhere"}
     equation_of_state.write([family], tmp_path / "energies.csv", tmp_path / "eos.csv")
     (row,) = table.read(tmp_path / "eos.csv")
@@ -62,6 +65,8 @@ def test_the_table_of_equations_of_state(tmp_path):
     assert row["lattice_constant_bohr"] == pytest.approx(expected / 0.529177210544, rel=1e-6)
     assert row["bulk_modulus_gpa"] == pytest.approx(1.2e-3 * HARTREE_PER_BOHR3_GPA, rel=1e-4)
     assert row["bulk_modulus_error_gpa"] > 0
+    assert row["order"] == order and row["bulk_modulus_derivative"] == pytest.approx(slope)
+    assert (row["bulk_modulus_derivative_error"] is None) == (order == 2)
 
 
 @pytest.mark.parametrize(
@@ -246,3 +251,7 @@ def test_three_volumes_make_no_equation_of_state(tmp_path):
     folder = project(tmp_path, materials, {name: ["bare"] for name in names}, {"e": family})
     with pytest.raises(ConfigError, match="four at least"):
         load(root=folder).check()
+    family["order"] = 2
+    (tmp_path / "second").mkdir()
+    folder = project(tmp_path / "second", materials, {name: ["bare"] for name in names}, {"e": family})
+    load(root=folder).check()

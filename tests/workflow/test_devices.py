@@ -95,10 +95,14 @@ def test_four_devices_give_the_energies_of_one(tmp_path, run, alone):
     assert attempt.read(tmp_path / "vmc-state")[0].devices == 4
 
 
-def test_two_processes_give_the_energies_of_one_and_one_of_them_writes(tmp_path, run, alone):
-    """From the pretrained network of one: two processes compile everything twice."""
+@pytest.mark.parametrize("pretrained", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_two_processes_give_the_energies_of_one_and_one_of_them_writes(
+    tmp_path, run, alone, pretrained
+):
+    """From the pretrained network of one, since two processes compile everything twice."""
     inputs(tmp_path, run)
-    shutil.copy(alone / "pretrained.h5", tmp_path)
+    if pretrained:
+        shutil.copy(alone / "pretrained.h5", tmp_path)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

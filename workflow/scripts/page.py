@@ -130,6 +130,7 @@ FAMILY_COLUMNS = {
         "bulk_modulus_gpa": "bulk modulus / GPa",
         "bulk_modulus_error_gpa": "error ",
         "bulk_modulus_derivative": "its derivative",
+        "order": "order",
         "minimum_ha_per_cell": "minimum / Ha",
     },
     "phases": {
