@@ -253,5 +253,7 @@ def test_three_volumes_make_no_equation_of_state(tmp_path):
         load(root=folder).check()
     family["order"] = 2
     (tmp_path / "second").mkdir()
-    folder = project(tmp_path / "second", materials, {name: ["bare"] for name in names}, {"e": family})
+    folder = project(
+        tmp_path / "second", materials, {name: ["bare"] for name in names}, {"e": family}
+    )
     load(root=folder).check()
