@@ -311,6 +311,13 @@ class MethodConfig:
                 expected="space: real",
                 remedy="delete the key",
             )
+        if self.ansatz.name == "transferable" and self.optimizer.name == "kfac":
+            raise ConfigError(
+                "optimizer kfac with ansatz transferable, whose layers kfac-jax cannot factor",
+                where=f"{where}, key 'optimizer', key 'name'",
+                expected="spring or adam",
+                remedy="set optimizer.name: spring",
+            )
         for stage in ("pretrain", "vmc"):
             steps = getattr(self, stage).steps
             if self.ansatz.name == "slater" and steps > 0:

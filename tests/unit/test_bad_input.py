@@ -142,6 +142,11 @@ BAD = {
         "ansatz: {name: slater}\nvmc: {steps: 0}",
         ["slater.yaml", "'pretrain'", "'steps'", "nothing to train", "to 0"],
     ),
+    "an optimizer that the network does not take": (
+        "methods/net.yaml",
+        "ansatz: {name: transferable}",
+        ["net.yaml", "'optimizer'", "kfac", "spring or adam"],
+    ),
     "a determinant that is optimised": (
         "methods/slater.yaml",
         "ansatz: {name: slater}\npretrain: {steps: 0}\nvmc: {steps: 10}",

@@ -98,7 +98,11 @@ def test_networks_of_other_particles_are_refused_as_a_start(folder, source, chan
 
 
 def test_a_group_is_no_start(folder):
-    write(folder, "methods/net.yaml", "ansatz: {name: transferable}\nvmc: {steps: 300}\n")
+    write(
+        folder,
+        "methods/net.yaml",
+        "ansatz: {name: transferable}\noptimizer: {name: spring}\nvmc: {steps: 300}\n",
+    )
     with pytest.raises(ConfigError, match="'chain' is trained in group 'both'"):
         moved(
             folder,
@@ -108,7 +112,11 @@ def test_a_group_is_no_start(folder):
 
 
 def test_orbitals_of_another_basis_are_refused_as_a_start(folder):
-    write(folder, "methods/net.yaml", "ansatz: {name: transferable}\nvmc: {steps: 300}\n")
+    write(
+        folder,
+        "methods/net.yaml",
+        "ansatz: {name: transferable}\noptimizer: {name: spring}\nvmc: {steps: 300}\n",
+    )
     with pytest.raises(ConfigError, match="basis of the mean field of 'wide' is cc-pvtz"):
         moved(folder, change=("twists:", "mean_field: {basis: cc-pvtz}\ntwists:"))
 

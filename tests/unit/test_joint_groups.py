@@ -13,6 +13,7 @@ mean_field: {{basis: sto-3g}}
 """
 NET = """
 ansatz: {name: transferable}
+optimizer: {name: spring}
 pretrain: {steps: 0}
 vmc: {steps: 10, min_steps: null}
 """
@@ -77,7 +78,7 @@ def test_steps_of_the_group_and_of_the_members_after_it(folder):
     ("path", "old", "new", "again"),
     [
         ("methods/net.yaml", "steps: 10", "steps: 11", True),
-        ("methods/net.yaml", "vmc:", "optimizer: {learning_rate: 0.1}\nvmc:", True),
+        ("methods/net.yaml", "name: spring", "name: spring, learning_rate: 0.2", True),
         ("methods/net.yaml", "vmc:", "evaluate: {max_steps: 300}\nvmc:", False),
         ("campaign.yaml", "materials: [short, long]", "materials: [short]", True),
         ("campaign.yaml", "short, long]", "short, long], description: chains", False),

@@ -182,7 +182,7 @@ def test_an_unknown_material(folder):
 
 
 def test_the_training_of_a_group_has_a_line_of_its_own(folder, lines):
-    folder.make("methods/net.yaml", "ansatz: {name: transferable}\n")
+    folder.make("methods/net.yaml", "ansatz: {name: transferable}\noptimizer: {name: spring}\n")
     group = "joint: {chains: {method: net, materials: [chain]}}\n"
     folder.make("campaign.yaml", CAMPAIGN + group)
     folder.make("results/joint/chains/state/empty")
