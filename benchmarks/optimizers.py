@@ -1,7 +1,7 @@
 """Energy and variance against iterations and seconds: KFAC and SPRING from the same start.
 
     python benchmarks/optimizers.py run --systems lih h10 lih-cell h10-chain --steps 400
-    python benchmarks/optimizers.py run --systems lih --method transferable --steps 200
+    python benchmarks/optimizers.py run --systems lih --method psiformer --optimizers spring
     python benchmarks/optimizers.py figure docs/images/optimizers.png
 
 A system is pretrained once; every optimizer starts from there with its shipped settings, with the
