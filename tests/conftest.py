@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import version
 
 QUICK = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
-"""Half as long to compile on CPUs; programs run a fifth slower."""
+"""A third less and more to compile on CPUs; programs run a fifth slower."""
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault(
