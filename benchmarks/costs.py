@@ -75,7 +75,7 @@ def parts(facts: Mapping[str, Any]) -> dict[str, Part]:
 
     jax.config.update("jax_enable_compilation_cache", False)
     job = prepare(facts)
-    params, state = job.template()
+    params, state = job.fresh()
     energies = parse(HamiltonianConfig, job.sections["hamiltonian"])
     hamiltonian = make_hamiltonian(job.system, energies)
     sample = make_sample(job)

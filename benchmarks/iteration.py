@@ -120,7 +120,7 @@ def measure(facts: dict[str, Any]) -> dict[str, Any]:
     jax.config.update("jax_enable_compilation_cache", False)
     job, repeat = prepare(facts), facts["repeat"]
     energies = parse(HamiltonianConfig, job.sections["hamiltonian"])
-    params, state = job.template()
+    params, state = job.fresh()
     sample = make_sample(job)
     hamiltonian = make_hamiltonian(job.system, energies)
     chunk = in_flight(job, energies)

@@ -82,7 +82,7 @@ class Material:
 
     def _start(self) -> tuple[Any, list[Any]]:
         """Returns fresh parameters, the same for all twists, and walkers."""
-        params, samplers = self.jobs[0].template()[0], []
+        params, samplers = self.jobs[0].fresh()[0], []
         for job in self.jobs:
             here = (job.system, job.reference)
             sampler = job.sampler.init(

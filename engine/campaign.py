@@ -8,6 +8,7 @@ sections, so a job runs again exactly when something it depends on has changed. 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -180,13 +181,12 @@ class Campaign:
 
     def materials(self) -> list[str]:
         """Returns the materials of the runs, and those from whose networks some of them start."""
-        sources = [
-            source[0]
-            for material, methods in self.runs.items()
-            for method in methods
-            if (source := self.source(material, method, 0))
-        ]
-        return list(dict.fromkeys([*self.runs, *sources]))
+        runs = [(material, method) for material, methods in self.runs.items() for method in methods]
+        for material, method in runs:
+            source = self.source(material, method, 0)
+            if source and (source[0], method) not in runs:
+                runs.append((source[0], method))
+        return list(dict.fromkeys(material for material, _ in runs))
 
     def twists(self, material: str) -> tuple[Twist, ...]:
         """Returns the boundary phases of a material."""
@@ -272,7 +272,9 @@ class Campaign:
         if options.space != "real" or options.vmc.transfer_steps is None:
             return None
         if options.vmc.transfer_from is not None:
-            return options.vmc.transfer_from, twist
+            source, frac = options.vmc.transfer_from, self.twists(material)[twist].frac
+            same = (t.index for t in self.twists(source) if math.dist(t.frac, frac) < 1e-9)
+            return source, next(same, 0)
         return (material, 0) if twist else None
 
 

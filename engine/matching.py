@@ -81,28 +81,20 @@ def _check_transfer(campaign, material: str, method: str) -> None:
     where = (
         f"{campaign.path}, material '{material}', method '{method}', key 'vmc', key 'transfer_from'"
     )
-    if source == material:
-        raise ConfigError(
-            f"'{material}' starts from itself",
-            where=where,
-            expected="another geometry of the same particles",
-            remedy="name another material, or delete transfer_from",
-        )
-    find(campaign.root, "materials", source, where)
-    if campaign.method(source, method).vmc.transfer_from is not None:
-        raise ConfigError(
-            f"'{source}' itself starts from another network",
-            where=where,
-            expected="a material that is trained from the beginning",
-            remedy="name the material that the other one starts from",
-        )
-    if group := campaign.group_of(source, method):
-        raise ConfigError(
-            f"'{source}' is trained in group '{group.name}'",
-            where=where,
-            expected="a material that is trained by itself",
-            remedy="name another material, or take this one into the group",
-        )
+    way = [material]
+    while source is not None:
+        if source in way:
+            raise ConfigError(
+                f"'{source}' starts from itself"
+                + (f", by way of {', '.join(way[1:])}" if way[1:] else ""),
+                where=where,
+                expected="a material that is trained before, whatever that starts from",
+                remedy="name another material, or delete transfer_from",
+            )
+        find(campaign.root, "materials", source, where)
+        way.append(source)
+        source = campaign.method(source, method).vmc.transfer_from
+    source = options.transfer_from
     check_run(campaign, source, method)
     here, there = (_parameters(campaign, name, method) for name in (material, source))
     for what, value in here.items():
@@ -111,26 +103,34 @@ def _check_transfer(campaign, material: str, method: str) -> None:
                 f"{what} of '{material}' is {value}",
                 where=where,
                 expected=f"{there[what]}, as of '{source}', whose parameters it starts from",
-                remedy="name another geometry of the same particles, or delete transfer_from",
+                remedy="name another material, or delete transfer_from",
             )
 
 
 def _parameters(campaign, material: str, method: str) -> dict[str, Any]:
     """Returns what parameters of a twist depend on, by name."""
     facts, options = campaign.material(material), campaign.method(material, method)
-    basis = facts.config.mean_field.basis if options.ansatz.name == "transferable" else ""
-    return {
-        "basis of the mean field": basis,
+    positrons = facts.config.positrons
+    found = {
         "kind of cell": "periodic" if facts.periodic else "open",
-        "atoms of the primitive cell": " ".join(facts.symbols) or "none",
-        "number of primitive cells": facts.n_cells,
-        "electrons up and down": " ".join(map(str, facts.counts)),
-        "number of positrons": facts.config.positrons,
-        "list of twists": [list(t.frac) for t in facts.twists],
-        "list of spins": list(facts.spins),
         "number of the orbitals": campaign.number(material, method),
         "section 'ansatz'": options.ansatz,
         "precision": options.precision,
+    }
+    if options.ansatz.name == "transferable":
+        return found | {
+            "set of elements": " ".join(sorted(set(facts.symbols))) or "none",
+            "basis of the mean field": facts.config.mean_field.basis,
+            "kinds of particles": f"{sum(n > 0 for n in facts.counts)} spins of electrons"
+            + (", positrons" if positrons else ""),
+        }
+    return found | {
+        "atoms of the primitive cell": " ".join(facts.symbols) or "none",
+        "number of primitive cells": facts.n_cells,
+        "electrons up and down": " ".join(map(str, facts.counts)),
+        "number of positrons": positrons,
+        "list of twists": [list(t.frac) for t in facts.twists],
+        "list of spins": list(facts.spins),
     }
 
 

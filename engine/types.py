@@ -150,6 +150,7 @@ class Parts(NamedTuple):
             nothing is made of single particles; the species is an index.
         factor: (params, displacement (3,), index, system) -> logarithm of the pair factor of
             pair `index` of all i < j, row by row. None where there is no such factor.
+        alike: Whether `single` is the same function for every species.
     """
 
     apply: Callable[..., LogPsi]
@@ -157,6 +158,7 @@ class Parts(NamedTuple):
     weights: Callable[[System], Any]
     single: Callable[[Params, Array, int, System, Reference], Alone]
     factor: Callable[[Params, Array, Array, System], Array] | None
+    alike: bool = False
 
 
 class Wavefunction(NamedTuple):

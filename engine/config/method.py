@@ -237,8 +237,9 @@ class VmcConfig(TrainingConfig):
         at_least=1,
     )
     transfer_from: str | None = key(
-        "material from whose network, trained at the same twist by the same method, every twist "
-        "starts: another geometry of the same particles",
+        "material from whose network, trained by the same method at the same twist (or its first), "
+        "every twist starts: another geometry of the same particles; of ansatz transferable any "
+        "cell of the same elements",
         default=None,
     )
 

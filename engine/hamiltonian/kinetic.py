@@ -147,7 +147,8 @@ def _pair_factor(psi: Psi, walker: Array, rates: Array) -> FwdLaplArray:
 
 def _singles(psi: Psi, walker: Array, rates: Array) -> Alone:
     """Returns what single particles give as functions of the coordinates."""
-    slices = zip(np.cumsum(psi.system.counts), psi.system.counts, strict=True)
+    counts = (len(walker),) if psi.wavefunction.parts.alike else psi.system.counts
+    slices = zip(np.cumsum(counts), counts, strict=True)
     jets = [_single_jets(psi, s, walker[e - c : e]) for s, (e, c) in enumerate(slices)]
     features, factors, summed, *rows = (
         None if parts[0] is None else tuple(map(jnp.concatenate, zip(*parts, strict=True)))

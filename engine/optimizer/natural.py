@@ -16,9 +16,14 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from engine import devices
+from engine import compiling, devices
 from engine.config import OptimizerConfig
 from engine.types import Optimizer, Wavefunction
+
+XLA = {"xla_cpu_experimental_ynn_fusion_type": "", "xla_cpu_use_fusion_emitters": False}
+"""Of XLA on CPUs (jaxlib 0.10.2): without YNNPACK, in which the derivatives of the transferable
+network per walker, in single precision, end in a segmentation fault; without the newer emitters of
+fused loops, which take a third longer to compile here and run no faster."""
 
 
 def make_spring(
@@ -36,7 +41,7 @@ def make_spring(
         del key, batch
         return jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int64)
 
-    @functools.partial(jax.jit, compiler_options=safe_options())
+    @functools.partial(jax.jit, compiler_options=compiling.known(XLA))
     def step(params, state, key, batch):
         del key
         previous, count = state
@@ -57,21 +62,6 @@ def make_spring(
         return structure.unflatten(moved), (structure.unflatten(phi), count + 1), info
 
     return Optimizer(init, step)
-
-
-@functools.cache
-def safe_options() -> dict[str, str]:
-    """Returns compiler options without YNNPACK, where XLA has it.
-
-    With jaxlib 0.10.2 on CPUs the derivatives of the transferable network per walker, in single
-    precision, end in a segmentation fault inside of it.
-    """
-    options = {"xla_cpu_experimental_ynn_fusion_type": ""}
-    try:
-        jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
-    except Exception:  # another XLA, which knows no such option
-        return {}
-    return options
 
 
 def log_derivatives(

@@ -61,18 +61,20 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
             key_move, key_accept = jax.random.split(jax.random.fold_in(key, i))
             noise = jax.random.normal(key_move, walkers.shape, walkers.dtype)
             here = room(walkers, system)
-            proposal = walkers + (width[kind] * scales[kind] * here)[..., None] * noise
+            reach = jnp.where(i < 0, 0, width[kind] * scales[kind])
+            proposal = walkers + (reach * here)[..., None] * noise
             back = log_way_back(noise, here / room(proposal, system))
             log_new = log_density(proposal)
             uniform = jax.random.uniform(key_accept, log_old.shape, log_old.dtype, minval=1e-30)
             accept = jnp.log(uniform) < log_new - log_old + back
             walkers = jnp.where(accept[:, None, None], proposal, walkers)
-            accepted = accepted.at[:, kind].add(accept)
+            accepted = accepted.at[:, kind].add(accept & (i >= 0))
             return walkers, jnp.where(accept, log_new, log_old), accepted
 
-        counts = jnp.zeros((len(walkers), kinds), jnp.float64)
-        start = (walkers, log_density(walkers), counts)
-        walkers, _, counts = jax.lax.fori_loop(0, kinds * options.moves, move, start)
+        # The move before the first goes nowhere: log_density is compiled once, in the loop.
+        nothing = jnp.full(len(walkers), -jnp.inf, jax.eval_shape(log_density, walkers).dtype)
+        start = (walkers, nothing, jnp.zeros((len(walkers), kinds), jnp.float64))
+        walkers, _, counts = jax.lax.fori_loop(-1, kinds * options.moves, move, start)
         acceptance = counts.mean(axis=0) / options.moves
         factor = jnp.exp(ADAPTATION_RATE * adapt * (acceptance - options.acceptance))
         wider = jnp.minimum(width * factor, system.cell.extent)

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from engine import __version__, devices, keys
+from engine import __version__, compiling, devices, keys
 from engine.config import AnsatzConfig, SamplerConfig, fingerprint, parse
 from engine.errors import DataError
 from engine.io import attempt, hdf5
@@ -71,14 +72,23 @@ class Job:
         """Number of walkers."""
         return self.sections["sampler"]["walkers"]
 
+    def fresh(self) -> tuple[Any, Any]:
+        """Returns (params, sampler state) to begin with."""
+        here = (self.system, self.reference)
+        init = jax.jit(self.wavefunction.init, compiler_options=compiling.known(compiling.QUICK))
+        params = init(keys.stream(self.key, "params"), *here)
+        key = keys.stream(self.key, "walkers")
+        return self._placed(params, initial_walkers(key, self.system, self.walkers, self.dtype))
+
     def template(self) -> tuple[Any, Any]:
-        """Returns fresh (params, sampler state)."""
-        params = self.wavefunction.init(
-            keys.stream(self.key, "params"), self.system, self.reference
-        )
-        walkers = initial_walkers(
-            keys.stream(self.key, "walkers"), self.system, self.walkers, self.dtype
-        )
+        """Returns (params, sampler state) of the right shapes, which costs no compilation."""
+        here = (keys.stream(self.key, "params"), self.system, self.reference)
+        params = jax.eval_shape(self.wavefunction.init, *here)
+        params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), params)
+        walkers = np.zeros((self.walkers, self.system.n_particles, 3), self.dtype)
+        return self._placed(params, jnp.asarray(walkers))
+
+    def _placed(self, params: Any, walkers: Array) -> tuple[Any, Any]:
         params, sampler = devices.copied((params, self.sampler.init(walkers, self.system)))
         return params, sampler._replace(walkers=devices.split(sampler.walkers))
 

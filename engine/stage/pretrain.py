@@ -107,10 +107,10 @@ def pretrain(
 
 def _begin(job: Job, before: Record | None, start: Path | None) -> tuple[Any, Any]:
     """Returns (params, sampler state) to begin with."""
-    fresh = job.template()
     if before is None:
-        return fresh
+        return job.fresh()
     if "transfer_from" in job.sections:
+        fresh = job.fresh()
         return unflatten(fresh[0], under("params", before.data), where=str(start)), fresh[1]
     return restored(job, before, start)
 

@@ -165,6 +165,7 @@ def network(
         factor=functools.partial(call, method="factor")
         if pair_factor and system.n_particles > 1
         else None,
+        alike=hasattr(backbone, "single"),
     )
     return Wavefunction(
         init,

@@ -14,6 +14,7 @@ FOUNDATION = {
     "engine",
     "errors",
     "units",
+    "compiling",
     "keys",
     "log",
     "config",

@@ -80,7 +80,7 @@ def test_real_and_complex_waves_have_the_same_determinant(tmp_path, name):
 def test_a_real_network_keeps_total_momentum_and_twist(tmp_path, name):
     """Moving all particles changes nothing; moving one by a lattice vector, the twist's sign."""
     (real,) = jobs(tmp_path, *CELLS[name], TINY | {"precision": "float64"}, ("real",))
-    params, system = real.template()[0], real.system
+    params, system = real.fresh()[0], real.system
     noise = iter(jax.random.split(jax.random.key(1), 99))
     params = jax.tree.map(lambda x: x + 0.3 * jax.random.normal(next(noise), x.shape), params)
     apply = jax.jit(jax.vmap(real.wavefunction.apply, (None, 0, None, None)))
@@ -102,7 +102,7 @@ def test_a_network_begins_at_the_plane_waves(tmp_path, number, monkeypatch):
     method = TINY | {"precision": "float64"}
     method["ansatz"] = TINY["ansatz"] | {"determinants": 2}
     (one,) = jobs(tmp_path, *CELLS["closed shell"], method, (number,))
-    params, walker = one.template()[0], walkers(one.system)[0]
+    params, walker = one.fresh()[0], walkers(one.system)[0]
     found = one.wavefunction.orbitals(params, walker, one.system, one.reference)
     up, down = reference.evaluate_orbitals(one.reference, walker, one.system)
     target = jnp.zeros((14, 14), found.dtype).at[:7, :7].set(up[:7]).at[7:, 7:].set(down[7:])
@@ -153,7 +153,7 @@ def test_the_gradient_of_a_gas_is_in_units_of_its_plasma_frequency(tmp_path, mon
     monkeypatch.setattr(vmc, "make_optimizer", lambda *args, **keys: Still)
     (one,) = jobs(tmp_path, gas(2, 30.0, 0), (0, 0, 0), TINY, ("real",))
     assert float(one.system.frequency) == pytest.approx((3 / 30.0**3) ** 0.5)
-    advance, state, _ = vmc.make_iteration(one, *one.template(), steps=1)
+    advance, state, _ = vmc.make_iteration(one, *one.fresh(), steps=1)
     _, row = advance(state, 0)
     spread = np.sqrt(row["variance_ha2"]) / float(one.system.frequency)
     assert seen[0][0].std() == pytest.approx(spread, rel=0.3)  # but for the clipping

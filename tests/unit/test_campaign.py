@@ -97,26 +97,40 @@ def test_networks_of_other_particles_are_refused_as_a_start(folder, source, chan
         moved(folder, source, change)
 
 
-def test_a_group_is_no_start(folder):
-    write(
+TRANSFERABLE = "ansatz: {name: transferable}\noptimizer: {name: spring}\nvmc: {steps: 300}\n"
+
+
+def test_a_run_starts_from_the_network_of_a_group(folder):
+    write(folder, "methods/net.yaml", TRANSFERABLE)
+    campaign = moved(
         folder,
-        "methods/net.yaml",
-        "ansatz: {name: transferable}\noptimizer: {name: spring}\nvmc: {steps: 300}\n",
+        campaign="joint: {both: {method: net, materials: [chain]}}\n"
+        "runs: {chain: [net], wide: [net]}\n",
     )
-    with pytest.raises(ConfigError, match="'chain' is trained in group 'both'"):
-        moved(
-            folder,
-            campaign="joint: {both: {method: net, materials: [chain]}}\n"
-            "runs: {chain: [net], wide: [net]}\n",
-        )
+    assert campaign.source("wide", "net", 2) == ("chain", 2)
+    assert campaign.sections("vmc", "chain", "net", 2)["joint"]["group"] == "both"
+
+
+def test_a_transferable_network_starts_from_another_cell(folder):
+    """At the same twist, where the other cell has it, else at its first."""
+    write(folder, "methods/net.yaml", TRANSFERABLE)
+    campaign = moved(folder, change=("supercell: [2, 1, 1]", "supercell: [4, 1, 1]"))
+    assert [campaign.source("wide", "net", k) for k in (0, 2)] == [("chain", 0), ("chain", 2)]
+    campaign = moved(folder, change=("grid: [4, 1, 1]", "grid: [2, 1, 1]"))
+    assert [t.frac[0] for t in campaign.twists("wide")] == [0, 0.5]
+    assert [campaign.source("wide", "net", k) for k in (0, 1)] == [("chain", 0), ("chain", 2)]
+    campaign = moved(folder, change=("grid: [4, 1, 1]", "grid: [3, 1, 1]"))
+    assert [campaign.source("wide", "net", k) for k in (0, 1)] == [("chain", 0), ("chain", 0)]
+
+
+def test_a_transferable_network_of_other_elements_is_refused_as_a_start(folder):
+    write(folder, "methods/net.yaml", TRANSFERABLE)
+    with pytest.raises(ConfigError, match="set of elements of 'wide' is He"):
+        moved(folder, change=("species: H", "species: He"))
 
 
 def test_orbitals_of_another_basis_are_refused_as_a_start(folder):
-    write(
-        folder,
-        "methods/net.yaml",
-        "ansatz: {name: transferable}\noptimizer: {name: spring}\nvmc: {steps: 300}\n",
-    )
+    write(folder, "methods/net.yaml", TRANSFERABLE)
     with pytest.raises(ConfigError, match="basis of the mean field of 'wide' is cc-pvtz"):
         moved(folder, change=("twists:", "mean_field: {basis: cc-pvtz}\ntwists:"))
 
@@ -127,7 +141,7 @@ def test_two_networks_do_not_wait_for_each_other(folder):
     text = text.replace("transfer_from: chain", "transfer_from: wide")
     write(folder, "materials/chain.yaml", text)
     write(folder, "campaign.yaml", "runs: {wide: [net]}\n")
-    with pytest.raises(ConfigError, match="'chain' itself starts from another network"):
+    with pytest.raises(ConfigError, match="'wide' starts from itself, by way of chain"):
         checked(folder)
 
 
@@ -151,15 +165,20 @@ def test_another_optimizer_takes_over_no_rate(folder, override, wanted):
     assert checked(folder).method("chain", "net").optimizer.learning_rate == 0.03
 
 
-def test_a_network_that_starts_from_another_one_is_no_start(folder):
+def test_networks_start_from_one_another_in_a_row(folder):
     moved(folder)
     text = (folder / "materials/wide.yaml").read_text()
     write(
         folder, "materials/wider.yaml", text.replace("transfer_from: chain", "transfer_from: wide")
     )
     write(folder, "campaign.yaml", "runs: {wider: [net]}\n")
-    with pytest.raises(ConfigError, match="'wide' itself starts from another network"):
-        checked(folder)
+    campaign = checked(folder)
+    assert [campaign.source(name, "net", 1) for name in ("wider", "wide", "chain")] == [
+        ("wide", 1),
+        ("chain", 1),
+        None,
+    ]
+    assert campaign.materials() == ["wider", "wide", "chain"]
 
 
 def test_twists_are_folded_with_their_weights(folder):

@@ -192,7 +192,7 @@ EXPECTED = {  # atoms in the primitive cell, cells, electrons up and down, weigh
     **{f"silicon-gth-a{a}": (2, 1, (4, 4), [1]) for a in (520, 565, 590)},
     **{f"graphene-gth-a{a}": (2, 1, (4, 4), [1]) for a in (236, 256, 266)},
     **{f"{name}-gth-2x1x1": (2, 2, (8, 8), [1]) for name in ("silicon", "graphene")},
-    **{f"h{n}-chain": (2, n // 2, (n // 2,) * 2, [1 / 4, 1 / 2, 1 / 4]) for n in (6, 8)},
+    **{f"h{n}-chain": (2, n // 2, (n // 2,) * 2, [1 / 4, 1 / 2, 1 / 4]) for n in (6, 8, 16)},
     **{f"h{n}-ring": (2, n // 2, (n // 2,) * 2, [1 / 2, 1 / 2]) for n in (6, 10, 14)},
     **{f"h{n}-open-chain-r{r}": (n, 1, (n // 2,) * 2, [1]) for n in (30, 50) for r in (10, 18)},
     **{f"n2-sto3g-r{r}": (2, 1, (7, 7), [1]) for r in STRETCHED},
@@ -263,6 +263,7 @@ LITERATURE = {
     **{f"{name}-gth-2x1x1": None for name in ("silicon", "graphene")},
     "h6-chain": -0.570666,
     "h8-chain": -0.568869,
+    "h16-chain": -0.566541,
     **{f"h{n}-ring": -0.540493 for n in (6, 10, 14)},
     "h10-open-chain-r12": -4.76637768,
     "h10-open-chain-r16": -5.38436107,
@@ -292,7 +293,7 @@ def test_shipped_material(name):
     assert value == LITERATURE[name]
     if material.literature:
         units = {
-            **{f"h{n}-chain": "ha_per_atom" for n in (4, 6, 8, 10, 14, 18, 22)},
+            **{f"h{n}-chain": "ha_per_atom" for n in (4, 6, 8, 10, 14, 16, 18, 22)},
             "-ring": "ha_per_atom",
             "electron-gas": "ha_per_electron",
         }

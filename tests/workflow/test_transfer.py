@@ -100,6 +100,6 @@ def test_pretraining_without_steps_hands_on_the_initial_walkers(tmp_path):
     files = inputs(tmp_path, run)
     out = {"checkpoint": tmp_path / "pretrained.h5", "trace": tmp_path / "fit.h5"}
     pretrain(run, **files, **out, state_dir=tmp_path / "pretrain-state")
-    _, initial = load("pretrain", run, **files, start=None).template()
+    _, initial = load("pretrain", run, **files, start=None).fresh()
     found = under("sampler", hdf5.read(out["checkpoint"], "checkpoint").data)
     np.testing.assert_array_equal(found["walkers"], initial.walkers)

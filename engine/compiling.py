@@ -1,0 +1,29 @@
+"""Options of XLA for single programs, where the installed XLA has them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+
+QUICK = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
+"""For what runs once: half of the time to compile."""
+
+
+def known(options: dict[str, Any]) -> dict[str, Any]:
+    """Returns those of the options that XLA knows."""
+    return {name: value for name, value in options.items() if _is_known(name, value)}
+
+
+@functools.cache
+def _is_known(name: str, value: Any) -> bool:
+    try:
+        jax.jit(lambda x: x, compiler_options={name: value}).lower(0.0).compile()
+    except Exception:  # XLA has no error of its own for it
+        return False
+    return True
