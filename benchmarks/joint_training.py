@@ -3,7 +3,9 @@
     snakemake --profile profiles/local mean_fields --config campaign=FILE
     python benchmarks/joint_training.py twists h4-chain            # alone, handed on, together
     python benchmarks/joint_training.py supercell h8-chain h4-chain   # from nothing, from h4-chain
+    python benchmarks/joint_training.py supercell h16-chain h8-chain --steps 4 12 25 50
     python benchmarks/joint_training.py table
+    python benchmarks/joint_training.py figure --image out.png
 
 All runs share programs, network, optimizer and walkers. Numbers are evaluations with frozen
 parameters, in results/benchmarks/joint.json; what is there already is not repeated. The table has
@@ -17,7 +19,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -37,27 +39,38 @@ from engine.stage.job import load
 from engine.stage.programs import make_measure, make_programs
 
 ROOT = Path(__file__).resolve().parents[1]
-WALKERS, EQUILIBRATION = 128, 40
+EQUILIBRATION = 40
 SAVE, WARM = 20, 3
 """Steps between saved states, and steps whose time is not counted."""
 METHOD = {
     "ansatz": {"name": "transferable", "layers": 3, "width": 32, "pair_width": 16},
     "optimizer": {"name": "spring"},
-    "sampler": {"walkers": WALKERS, "moves": 8},
+    "sampler": {"moves": 8},
 }
 MARKS = {
     "h4-chain": (-0.523846, -0.582824, -0.606323),
     "h6-chain": (-0.585042, -0.574634, -0.548354),
     "h8-chain": (-0.556325, -0.571099, -0.576953),
+    "h16-chain": (-0.563482, -0.567080, -0.568521),
 }
 """Ha per atom at twists 0, 1/4, 1/2: Gerard et al., arXiv:2405.07599 (2024), plot data."""
+
+
+WAYS = {
+    "together": {"label": "together", "color": "C0"},
+    "from-small": {"label": "together, from the smaller cell", "color": "C1"},
+    "alone": {"label": "alone", "color": "C2"},
+    "handed": {"label": "from the first twist", "color": "C3"},
+}
+"""How twists are trained, and how that is drawn."""
 
 
 class Material:
     """The twists of a material, which share programs, and their walkers."""
 
-    def __init__(self, name: str, root: Path, seed: int):
-        method = config.canonical(config.parse(config.MethodConfig, METHOD, where="method"))
+    def __init__(self, name: str, root: Path, seed: int, walkers: int):
+        chosen = METHOD | {"sampler": METHOD["sampler"] | {"walkers": walkers}}
+        method = config.canonical(config.parse(config.MethodConfig, chosen, where="method"))
         base = method | {"material": name, "method": "benchmark", "seed": seed}
         folder = root / name
         facts = read_material(find(ROOT, "materials", name))
@@ -86,7 +99,7 @@ class Material:
         for job in self.jobs:
             here = (job.system, job.reference)
             sampler = job.sampler.init(
-                initial_walkers(job.key, here[0], WALKERS, job.dtype), here[0]
+                initial_walkers(job.key, here[0], job.walkers, job.dtype), here[0]
             )
             for step in range(EQUILIBRATION):
                 key = keys.stream(job.key, "equilibration", step)
@@ -178,7 +191,7 @@ class Notebook:
 def stations(book, material, name, members, params, marks, evaluation) -> None:
     """Trains to each number of steps in `marks` and evaluates the members there."""
     job = material.jobs[0]
-    batch = (material.walkers[0].walkers, *[np.zeros(WALKERS)] * 2, job.system, job.reference)
+    batch = (material.walkers[0].walkers, *[np.zeros(job.walkers)] * 2, job.system, job.reference)
     opt_state = material.optimizer.init(params, job.key, batch)
     done, state = book.kept(name, (params, material.walkers, opt_state))
     state = (*state, [])
@@ -212,65 +225,123 @@ def twists(book: Notebook, material: Material, marks: list[int], evaluation: int
 def supercell(
     book: Notebook, material: Material, small: str, marks: list[int], evaluation: int
 ) -> None:
-    """All twists of a larger cell together, from nothing and from the smaller cell's network."""
+    """All twists of a larger cell together, from nothing and from the smaller cell's network.
+
+    Of the smaller cell's networks that is the one which itself came from a smaller cell, if any.
+    """
     name, members = material.name, list(range(len(material.jobs)))
     marks = [0, *(len(members) * mark for mark in marks)]
-    before = book.params(small, material.params)
+    runs = [f"{small}-from-small", f"{small}-together"]
+    before = book.params(next(r for r in runs if book.has(run=r)), material.params)
     stations(book, material, f"{name}-together", members, material.params, marks, evaluation)
     stations(book, material, f"{name}-from-small", members, before, marks, evaluation)
+
+
+class Average(NamedTuple):
+    """An average over the twists of a material.
+
+    Attributes:
+        steps: That all twists have cost together.
+        energy: Hartree per atom.
+        error: Of it.
+        mean_field: Hartree per atom.
+        mark: The published energy, hartree per atom; not a number where there is none.
+    """
+
+    steps: int
+    energy: float
+    error: float
+    mean_field: float
+    mark: float
+
+
+def averages(rows: list[dict[str, Any]], material: str) -> dict[str, list[Average]]:
+    """Returns, per way of training, the averages over twists in the order of steps."""
+    mine = [row for row in rows if row["material"] == material]
+    alone = [row for row in mine if row["run"] == f"{material}-alone-0"]
+    first = max(alone, key=lambda row: row["steps"], default=None)
+    averaged: dict[str, list[Average]] = {}
+    for way in WAYS:
+        these = [row for row in mine if row["run"].startswith(f"{material}-{way}")]
+        for steps in sorted({row["steps"] for row in these}):
+            found = {row["twist"]: row for row in these if row["steps"] == steps}
+            total = steps * (len(found) if way in ("alone", "handed") else 1)
+            if way == "handed":  # the first twist is the one trained alone
+                found[0] = first
+                total += first["steps"]
+            if abs(sum(row["weight"] for row in found.values()) - 1) > 1e-9:
+                continue
+            mean = {
+                key: sum(row["weight"] * float(row[key] or np.nan) for row in found.values())
+                for key in ("energy", "mean_field", "mark")
+            }
+            error = sum((row["weight"] * row["error"]) ** 2 for row in found.values()) ** 0.5
+            averaged.setdefault(way, []).append(Average(total, error=error, **mean))
+    return averaged
 
 
 def table(book: Notebook) -> None:
     """Prints averages over twists, and what they have cost."""
     print("material  run         steps of all twists  energy per atom (Ha)  mean field   mark")
-    rows = book.rows()
-    for material in dict.fromkeys(row["material"] for row in rows):
-        mine = [row for row in rows if row["material"] == material]
-        first = max((r["steps"] for r in mine if r["run"] == f"{material}-alone-0"), default=0)
-        for way in ("together", "from-small", "alone", "handed"):
-            these = [row for row in mine if row["run"].startswith(f"{material}-{way}")]
-            for steps in sorted({row["steps"] for row in these}):
-                found = {row["twist"]: row for row in these if row["steps"] == steps}
-                total = steps * (len(found) if way in ("alone", "handed") else 1)
-                if way == "handed":  # the first twist is the one trained alone
-                    alone = [r for r in mine if r["run"] == f"{material}-alone-0"]
-                    found |= {0: max(alone, key=lambda row: row["steps"])}
-                    total += first
-                if abs(sum(row["weight"] for row in found.values()) - 1) > 1e-9:
-                    continue
-                mean = {
-                    key: sum(row["weight"] * row[key] for row in found.values())
-                    for key in ("energy", "mean_field", "mark")
-                    if all(row[key] is not None for row in found.values())
-                }
-                error = sum((r["weight"] * r["error"]) ** 2 for r in found.values()) ** 0.5
+    for material in dict.fromkeys(row["material"] for row in book.rows()):
+        for way, found in averages(book.rows(), material).items():
+            for steps, energy, error, mean_field, mark in found:
                 print(
-                    f"{material:9} {way:11} {total:19}  {mean['energy']:.5f} +- {error:.5f}   "
-                    f"{mean['mean_field']:.5f}  {mean.get('mark', float('nan')):.5f}"
+                    f"{material:9} {way:11} {steps:19}  {energy:.5f} +- {error:.5f}   "
+                    f"{mean_field:.5f}  {mark:.5f}"
                 )
+
+
+def figure(book: Notebook, image: Path) -> None:
+    """Draws what averages are above the published ones against the steps they have cost."""
+    import matplotlib.pyplot as plt
+
+    names = [name for name in dict.fromkeys(r["material"] for r in book.rows()) if name in MARKS]
+    size = (3.4 * len(names), 3.4)
+    picture, axes = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        for way, found in averages(book.rows(), name).items():
+            above = [1e3 * (row.energy - row.mark) for row in found]
+            errors = [1e3 * row.error for row in found]
+            axis.errorbar(
+                [row.steps for row in found], above, errors, fmt=".-", capsize=2, **WAYS[way]
+            )
+        axis.axhline(0, color="black", linewidth=0.8, linestyle=":")
+        axis.set(title=name, xlabel="steps of all twists")
+        axis.set_yscale("symlog", linthresh=0.5)
+        axis.set_ylim(-0.5, 40)
+    axes[0, 0].set_ylabel("above the published energy / mHa per atom")
+    handles = {l: h for a in axes[0] for h, l in zip(*a.get_legend_handles_labels(), strict=True)}
+    axes[0, 0].legend(handles.values(), handles.keys(), fontsize=8)
+    picture.tight_layout()
+    picture.savefig(image, dpi=110)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("twists", "supercell", "table"))
+    parser.add_argument("what", choices=("twists", "supercell", "table", "figure"))
     parser.add_argument("material", nargs="?", help="whose mean fields are in --root")
     parser.add_argument("small", nargs="?", help="of `supercell`: the smaller cell")
     parser.add_argument("--root", type=Path, default=Path("results"))
     parser.add_argument("--steps", type=int, nargs="+", default=[50, 100, 200, 400])
     parser.add_argument("--evaluation", type=int, default=80)
+    parser.add_argument("--walkers", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--image", type=Path, default=Path("joint.png"), help="of `figure`")
     options = parser.parse_args()
-    if options.what != "table" and not options.material:
+    training = options.what in ("twists", "supercell")
+    if training and not options.material:
         parser.error(f"{options.what} of which material?")
     book = Notebook(options.root / "benchmarks/joint.json")
-    if options.what != "table":
-        material = Material(options.material, options.root, options.seed)
+    if training:
+        material = Material(options.material, options.root, options.seed, options.walkers)
     if options.what == "twists":
         twists(book, material, options.steps, options.evaluation)
     if options.what == "supercell":
-        before = f"{options.small}-together"
-        supercell(book, material, before, options.steps, options.evaluation)
-    table(book)
+        supercell(book, material, options.small, options.steps, options.evaluation)
+    if options.what == "figure":
+        return figure(book, options.image)
+    return table(book)
 
 
 if __name__ == "__main__":
