@@ -2,6 +2,7 @@
 
     snakemake --profile profiles/local mean_fields --config campaign=FILE
     python benchmarks/joint_training.py twists h4-chain            # alone, handed on, together
+    python benchmarks/joint_training.py together lih-cell-twists   # and nothing else
     python benchmarks/joint_training.py supercell h8-chain h4-chain   # from nothing, from h4-chain
     python benchmarks/joint_training.py supercell h16-chain h8-chain --steps 4 12 25 50
     python benchmarks/joint_training.py table
@@ -209,12 +210,18 @@ def stations(book, material, name, members, params, marks, evaluation) -> None:
                 book.add(**about, **facts, **numbers)
 
 
+def together(book: Notebook, material: Material, marks: list[int], evaluation: int) -> None:
+    """All twists together; `marks` are steps per twist."""
+    name, members = material.name, list(range(len(material.jobs)))
+    marks = [len(members) * mark for mark in marks]
+    stations(book, material, f"{name}-together", members, material.params, marks, evaluation)
+
+
 def twists(book: Notebook, material: Material, marks: list[int], evaluation: int) -> None:
     """All twists: together, alone, and handed on from the first; `marks` are steps per twist."""
+    together(book, material, marks, evaluation)
     params, members = material.params, list(range(len(material.jobs)))
-    name, many = material.name, len(members)
-    together = [many * mark for mark in marks]
-    stations(book, material, f"{name}-together", members, params, together, evaluation)
+    name = material.name
     for k in members:
         stations(book, material, f"{name}-alone-{k}", [k], params, marks, evaluation)
     first = book.params(f"{name}-alone-0", params)
@@ -319,7 +326,7 @@ def figure(book: Notebook, image: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("twists", "supercell", "table", "figure"))
+    parser.add_argument("what", choices=("together", "twists", "supercell", "table", "figure"))
     parser.add_argument("material", nargs="?", help="whose mean fields are in --root")
     parser.add_argument("small", nargs="?", help="of `supercell`: the smaller cell")
     parser.add_argument("--root", type=Path, default=Path("results"))
@@ -329,12 +336,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--image", type=Path, default=Path("joint.png"), help="of `figure`")
     options = parser.parse_args()
-    training = options.what in ("twists", "supercell")
+    training = options.what not in ("table", "figure")
     if training and not options.material:
         parser.error(f"{options.what} of which material?")
     book = Notebook(options.root / "benchmarks/joint.json")
     if training:
         material = Material(options.material, options.root, options.seed, options.walkers)
+    if options.what == "together":
+        together(book, material, options.steps, options.evaluation)
     if options.what == "twists":
         twists(book, material, options.steps, options.evaluation)
     if options.what == "supercell":
