@@ -225,12 +225,12 @@ def fitted(basis: Basis, shells: Shells, sigma: Array, images: Images) -> Array:
     return jnp.linalg.solve(normal, matrix.T @ target).T.astype(sigma.dtype)
 
 
-def misfit(basis: Basis, shells: Shells, charge: Array, images: Images) -> np.ndarray:
+def misfit(basis: Basis, shells: Shells, charge: Array, images: Images) -> Array:
     """Returns (t,) how far radial parts start from those of the basis: relative norms."""
     sigma = initial_exponents(charge, jnp.float64)
     matrix, target = _weighted(basis, shells, sigma, images)
     left = target - matrix @ fitted(basis, shells, sigma, images).T
-    return np.asarray(jnp.linalg.norm(left, axis=0) / jnp.linalg.norm(target, axis=0))
+    return jnp.linalg.norm(left, axis=0) / jnp.linalg.norm(target, axis=0)
 
 
 def _weighted(basis: Basis, shells: Shells, sigma: Array, images: Images) -> tuple[Array, Array]:

@@ -31,6 +31,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from engine import compiling
 from engine.config import AnsatzConfig
 from engine.errors import ConfigError
 from engine.rows import row_products, row_tanh
@@ -217,12 +218,22 @@ def make(
 
 def _check_start(system: System, orbitals: AtomicOrbitals, frame: Frame) -> None:
     """Warns of atomic functions that exponentials within the reach cannot be."""
-    for element in frame.elements:
-        charge = jnp.asarray(system.charges)[element.atoms[0]]
-        for shells in element.shells:
-            missed = atomic.misfit(orbitals.basis, shells, charge, frame.images)
+
+    def misfits(basis, charges):
+        return [
+            [atomic.misfit(basis, s, charges[e.atoms[0]], frame.images) for s in e.shells]
+            for e in frame.elements
+        ]
+
+    quick = jax.jit(misfits, compiler_options=compiling.known(compiling.QUICK))
+    found = quick(orbitals.basis, jnp.asarray(system.charges))
+    for element, of_element in zip(frame.elements, found, strict=True):
+        for shells, missed in zip(element.shells, of_element, strict=True):
             share = max(
-                float(np.max(np.abs(np.asarray(c)[:, shells.columns]), axis=(0, 1, 3)) @ missed)
+                float(
+                    np.max(np.abs(np.asarray(c)[:, shells.columns]), axis=(0, 1, 3))
+                    @ np.asarray(missed)
+                )
                 for c in orbitals.coefficients
                 if len(c)
             )
