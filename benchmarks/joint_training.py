@@ -239,7 +239,10 @@ def supercell(
     name, members = material.name, list(range(len(material.jobs)))
     marks = [0, *(len(members) * mark for mark in marks)]
     runs = [f"{small}-from-small", f"{small}-together"]
-    before = book.params(next(r for r in runs if book.has(run=r)), material.params)
+    trained = next((run for run in runs if book.kept(run, None)[0]), None)
+    if trained is None:
+        sys.exit(f"no network of {small} in {book.path.parent}: train one (together {small})")
+    before = book.params(trained, material.params)
     stations(book, material, f"{name}-together", members, material.params, marks, evaluation)
     stations(book, material, f"{name}-from-small", members, before, marks, evaluation)
 
@@ -273,7 +276,7 @@ def averages(rows: list[dict[str, Any]], material: str) -> dict[str, list[Averag
         for steps in sorted({row["steps"] for row in these}):
             found = {row["twist"]: row for row in these if row["steps"] == steps}
             total = steps * (len(found) if way in ("alone", "handed") else 1)
-            if way == "handed":  # the first twist is the one trained alone
+            if way == "handed" and first:  # the first twist is the one trained alone
                 found[0] = first
                 total += first["steps"]
             if abs(sum(row["weight"] for row in found.values()) - 1) > 1e-9:
@@ -304,6 +307,8 @@ def figure(book: Notebook, image: Path) -> None:
     import matplotlib.pyplot as plt
 
     names = [name for name in dict.fromkeys(r["material"] for r in book.rows()) if name in MARKS]
+    if not names:
+        sys.exit(f"no runs in {book.path} of materials with published energies: {', '.join(MARKS)}")
     size = (3.4 * len(names), 3.4)
     picture, axes = plt.subplots(1, len(names), figsize=size, sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):

@@ -180,7 +180,7 @@ class Campaign:
         return config.canonical(sections.plain(models.sections(self, stage, name, material, base)))
 
     def materials(self) -> list[str]:
-        """Returns the materials of the runs, and those from whose networks some of them start."""
+        """Returns the materials of the runs, and those they start from, however indirectly."""
         runs = [(material, method) for material, methods in self.runs.items() for method in methods]
         for material, method in runs:
             source = self.source(material, method, 0)
@@ -267,7 +267,10 @@ class Campaign:
         return None
 
     def source(self, material: str, method: str, twist: int) -> tuple[str, int] | None:
-        """Returns the material and twist from whose trained network a twist starts, if any."""
+        """Returns the material and twist from whose trained network a twist starts, if any.
+
+        With `transfer_from` that is the same twist of the other material, or its first.
+        """
         options = self.method(material, method)
         if options.space != "real" or options.vmc.transfer_steps is None:
             return None

@@ -78,57 +78,97 @@ def _check_transfer(campaign, material: str, method: str) -> None:
                 remedy="delete transfer_steps for this material (overrides: transfer_steps: null)",
             )
         return
-    where = (
-        f"{campaign.path}, material '{material}', method '{method}', key 'vmc', key 'transfer_from'"
-    )
-    way = [material]
-    while source is not None:
+    where = _check_sources(campaign, material, method)
+    check_run(campaign, source, method)
+    _check_parameters(campaign, material, source, method, where)
+
+
+def _check_sources(campaign, material: str, method: str) -> str:
+    """Refuses materials that wait for one another; returns file and key of the first link."""
+    way, first = [material], None
+    while (source := campaign.method(way[-1], method).vmc.transfer_from) is not None:
+        where = (
+            f"{campaign.path}, material '{way[-1]}', method '{method}', key 'vmc', "
+            "key 'transfer_from'"
+        )
         if source in way:
+            between = ", ".join(way[way.index(source) + 1 :])
             raise ConfigError(
-                f"'{source}' starts from itself"
-                + (f", by way of {', '.join(way[1:])}" if way[1:] else ""),
+                f"'{source}' starts from itself{', by way of ' if between else ''}{between}",
                 where=where,
                 expected="a material that is trained before, whatever that starts from",
                 remedy="name another material, or delete transfer_from",
             )
         find(campaign.root, "materials", source, where)
+        if campaign.space(source, method) != "real":
+            raise ConfigError(
+                f"'{source}' has another network, in second quantisation",
+                where=where,
+                expected="a material whose method is in real space",
+                remedy="name another material, or delete transfer_from",
+            )
         way.append(source)
-        source = campaign.method(source, method).vmc.transfer_from
-    source = options.transfer_from
-    check_run(campaign, source, method)
+        first = first or where
+    return first
+
+
+REMEDIES = {
+    "number of the orbitals": "set ansatz.number: complex in the method",
+}
+
+
+def _check_parameters(campaign, material: str, source: str, method: str, where: str) -> None:
+    """Refuses a source whose parameters have other names or shapes."""
     here, there = (_parameters(campaign, name, method) for name in (material, source))
+    for twist in campaign.twists(material) if "kinds of particles" in here else ():
+        kinds = [
+            _kinds(campaign.material(name), k)
+            for name, k in (
+                (material, twist.index),
+                campaign.source(material, method, twist.index),
+            )
+        ]
+        if kinds[0] != kinds[1]:
+            here["kinds of particles"], there["kinds of particles"] = kinds
     for what, value in here.items():
         if value != there[what]:
             raise ConfigError(
                 f"{what} of '{material}' is {value}",
                 where=where,
                 expected=f"{there[what]}, as of '{source}', whose parameters it starts from",
-                remedy="name another material, or delete transfer_from",
+                remedy=REMEDIES.get(what, "name another material, or delete transfer_from"),
             )
+
+
+def _kinds(facts, twist: int) -> str:
+    """Returns which particles there are at a twist, as far as parameters depend on it."""
+    spin = facts.spins[twist]
+    counts = (facts.electrons + spin) // 2, (facts.electrons - spin) // 2
+    spins = sum(n > 0 for n in counts)
+    alone = sum(counts) + facts.config.positrons == 1
+    return "one particle alone" if alone else f"electrons of {spins} spin{'s' * (spins > 1)}"
 
 
 def _parameters(campaign, material: str, method: str) -> dict[str, Any]:
     """Returns what parameters of a twist depend on, by name."""
     facts, options = campaign.material(material), campaign.method(material, method)
-    positrons = facts.config.positrons
     found = {
         "kind of cell": "periodic" if facts.periodic else "open",
         "number of the orbitals": campaign.number(material, method),
         "section 'ansatz'": options.ansatz,
         "precision": options.precision,
+        "number of positrons": facts.config.positrons,
     }
     if options.ansatz.name == "transferable":
         return found | {
             "set of elements": " ".join(sorted(set(facts.symbols))) or "none",
             "basis of the mean field": facts.config.mean_field.basis,
-            "kinds of particles": f"{sum(n > 0 for n in facts.counts)} spins of electrons"
-            + (", positrons" if positrons else ""),
+            "kinds of particles": _kinds(facts, 0),
         }
     return found | {
         "atoms of the primitive cell": " ".join(facts.symbols) or "none",
         "number of primitive cells": facts.n_cells,
         "electrons up and down": " ".join(map(str, facts.counts)),
-        "number of positrons": positrons,
         "list of twists": [list(t.frac) for t in facts.twists],
         "list of spins": list(facts.spins),
     }

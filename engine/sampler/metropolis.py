@@ -40,7 +40,8 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
 
     After a step the width of each moves so that its acceptance approaches `options.acceptance`
     (only where `adapt` is 1), and walkers are wrapped into the cell. In an electron gas the initial
-    width is in units of rs. The width stays below the size of a periodic cell: without nuclei, a
+    width is in units of rs. A walker whose density is zero or not a number takes the first move to
+    where it is neither. The width stays below the size of a periodic cell: without nuclei, a
     flat density accepts everything.
     """
 
@@ -58,7 +59,7 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
         def move(i, carry):
             walkers, log_old, accepted = carry
             kind = i % kinds
-            key_move, key_accept = jax.random.split(jax.random.fold_in(key, i))
+            key_move, key_accept = jax.random.split(jax.random.fold_in(key, jnp.maximum(i, 0)))
             noise = jax.random.normal(key_move, walkers.shape, walkers.dtype)
             here = room(walkers, system)
             reach = jnp.where(i < 0, 0, width[kind] * scales[kind])

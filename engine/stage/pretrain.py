@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from engine import keys
 from engine.config import PretrainConfig, parse
-from engine.io.checkpoint import under, unflatten
+from engine.io.checkpoint import flatten, under, unflatten
 from engine.io.hdf5 import Record
 from engine.mean_field.reference import evaluate_orbitals
 from engine.optimizer.first_order import adam
@@ -25,6 +25,10 @@ from engine.stage.job import Job, load, read_start, restored, write_training
 from engine.stage.programs import batch_log_density
 
 log = logging.getLogger(__name__)
+
+EXCHANGE = "exchange"
+"""The parameter that only orbitals of broken spin symmetry have: it starts anew where the network
+that a run starts from has none."""
 
 
 def pretrain(
@@ -110,8 +114,10 @@ def _begin(job: Job, before: Record | None, start: Path | None) -> tuple[Any, An
     if before is None:
         return job.fresh()
     if "transfer_from" in job.sections:
-        fresh = job.fresh()
-        return unflatten(fresh[0], under("params", before.data), where=str(start)), fresh[1]
+        params, walkers = job.fresh()
+        own = {name: x for name, x in flatten(params).items() if name.endswith(EXCHANGE)}
+        known = own | under("params", before.data)
+        return unflatten(params, known, where=str(start)), walkers
     return restored(job, before, start)
 
 

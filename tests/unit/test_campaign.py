@@ -129,6 +129,27 @@ def test_a_transferable_network_of_other_elements_is_refused_as_a_start(folder):
         moved(folder, change=("species: H", "species: He"))
 
 
+UHF = "mean_field: {method: uhf}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("twists:", f"positrons: 1\nspin: 1\n{UHF}twists:"), "number of positrons of 'wide' is 1"),
+        (("twists:", f"spin: 4\n{UHF}twists:"), "kinds of particles of 'wide' is .* of 1 spin$"),
+        (("twists: {", UHF + "twists: {spins: [0, 0, 4], "), "is electrons of 1 spin$"),
+        (
+            ("grid: [4, 1, 1]", "grid: [1, 1, 1]"),
+            "number of the orbitals .* is real[^$]*complex in",
+        ),
+    ],
+)
+def test_networks_with_other_parameters_are_refused_as_a_start(folder, change, message):
+    write(folder, "methods/net.yaml", TRANSFERABLE)
+    with pytest.raises(ConfigError, match=f"(?m){message}"):
+        moved(folder, change=change)
+
+
 def test_orbitals_of_another_basis_are_refused_as_a_start(folder):
     write(folder, "methods/net.yaml", TRANSFERABLE)
     with pytest.raises(ConfigError, match="basis of the mean field of 'wide' is cc-pvtz"):
@@ -163,6 +184,19 @@ def test_another_optimizer_takes_over_no_rate(folder, override, wanted):
     found = checked(folder).method("h2", "net").optimizer
     assert (found.name, found.learning_rate, found.norm_constraint, found.damping) == wanted
     assert checked(folder).method("chain", "net").optimizer.learning_rate == 0.03
+
+
+def test_a_circle_that_begins_later_is_told(folder):
+    moved(folder)
+    text = (folder / "materials/wide.yaml").read_text()
+    for name, source in (("a", "b"), ("b", "c"), ("c", "b")):
+        write(folder, f"materials/{name}.yaml", text.replace("from: chain", f"from: {source}"))
+    write(folder, "campaign.yaml", "runs: {a: [net]}\n")
+    with pytest.raises(ConfigError, match="(?m)material 'c'.*'b' starts from itself, by way of c$"):
+        checked(folder)
+    write(folder, "materials/b.yaml", text.replace("from: chain", "from: chian"))
+    with pytest.raises(ConfigError, match="(?s)material 'b'.*did you mean 'chain'"):
+        checked(folder)
 
 
 def test_networks_start_from_one_another_in_a_row(folder):

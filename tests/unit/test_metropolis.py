@@ -147,3 +147,45 @@ def test_a_flat_density_does_not_widen_the_moves_beyond_the_cell():
         flat = lambda r: jnp.zeros(len(r))
         state, _ = sampler.step(jax.random.key(step), flat, state, gas, 1.0)
     assert state.width == pytest.approx(2.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("nowhere", [-jnp.inf, jnp.nan])
+def test_walkers_that_start_where_there_is_no_density_move_to_where_there_is(nowhere):
+    here = system()
+    sampler = make_metropolis(SamplerConfig(walkers=200, moves=20, width_bohr=0.5))
+    start = jnp.full((200, 1, 3), 2.0).at[:100].set(0.5)
+
+    def log_density(walkers):
+        r = jnp.linalg.norm(walkers[:, 0], axis=-1)
+        return jnp.where(r < 2.5, -2 * r, nowhere)
+
+    state, info = sampler.step(jax.random.key(3), log_density, sampler.init(start, here), here, 0)
+    inside = jnp.linalg.norm(state.walkers[:, 0], axis=-1) < 2.5
+    assert inside[:100].all() and inside[100:].sum() > 80
+    assert 0 < info["acceptance"] < 1
+
+
+def test_the_density_stands_in_the_program_once():
+    here = system(species=(*electrons(1, 1), Species("positron_up", 1, 1.0)))
+    sampler = make_metropolis(SamplerConfig(walkers=8, moves=3))
+    calls = []
+
+    @jax.jit
+    def log_density(walkers):
+        calls.append(len(walkers))
+        return -jnp.linalg.norm(walkers, axis=-1).sum(-1)
+
+    state = sampler.init(jnp.ones((8, 3, 3)), here)
+    step = lambda state: sampler.step(jax.random.key(1), log_density, state, here, 0.0)
+    text = jax.jit(step).lower(state).as_text()
+    assert text.count("call @log_density") == 1
+
+
+def test_the_acceptance_counts_moves_alone():
+    """A flat density accepts them all, and the move that goes nowhere is none of them."""
+    flat = lambda walkers: jnp.zeros(len(walkers))
+    here = system(positions=(), charges=(), species=(*electrons(1, 1), Species("p", 1, 1.0)))
+    sampler = make_metropolis(SamplerConfig(walkers=16, moves=4))
+    state = sampler.init(jnp.ones((16, 3, 3)), here)
+    _, info = sampler.step(jax.random.key(1), flat, state, here, 0.0)
+    assert info["acceptance"] == 1.0

@@ -1,5 +1,6 @@
 """Training that ends by itself; trained networks that other twists and geometries start from."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -103,3 +104,46 @@ def test_pretraining_without_steps_hands_on_the_initial_walkers(tmp_path):
     _, initial = load("pretrain", run, **files, start=None).fresh()
     found = under("sampler", hdf5.read(out["checkpoint"], "checkpoint").data)
     np.testing.assert_array_equal(found["walkers"], initial.walkers)
+
+
+NETWORK = {"name": "transferable", "layers": 1, "width": 8, "pair_width": 4, "determinants": 2}
+CHAIN = CRYSTAL | {
+    "structure": CRYSTAL["structure"] | {"lattice_bohr": np.diag([8, 8, 2.8]).tolist()}
+}
+LONGER = CHAIN | {"supercell": [1, 1, 2]}
+MAGNETIC = LONGER | {
+    "mean_field": {"basis": "sto-3g", "method": "uhf", "magnetic_moments": [1, -1]}
+}
+
+
+@pytest.mark.parametrize(("material", "broken"), [(LONGER, False), (MAGNETIC, True)])
+def test_a_transferable_network_goes_to_a_larger_cell(tmp_path, material, broken):
+    """Weights of determinants with spins exchanged, which the smaller cell has not, start anew."""
+    method = METHOD | {"ansatz": NETWORK, "pretrain": {"steps": 0}}
+    found = {}
+    for name, what in (("small", CHAIN), ("large", material)):
+        run = sections(what, method, (0.0, 0.0, 0.0), "complex")
+        folder = tmp_path / name
+        folder.mkdir()
+        out = {"checkpoint": folder / "pretrained.h5", "trace": folder / "fit.h5"}
+        start = {}
+        if name == "large":
+            run["transfer_from"] = "other"
+            start = {"start": tmp_path / "small/pretrained.h5"}
+        files = inputs(folder, run)
+        pretrain(run, **files, **out, state_dir=folder / "pretrain-state", **start)
+        found[name] = hdf5.read(out["checkpoint"], "checkpoint").data
+    small, large = (under("params", found[name]) for name in ("small", "large"))
+    assert found["large"]["sampler/walkers"].shape[1] == 4
+    for name, value in small.items():
+        np.testing.assert_array_equal(large[name], value, err_msg=name)
+    assert large.keys() - small.keys() == ({"head/exchange"} if broken else set())
+
+
+def test_what_is_read_from_a_file_has_the_shapes_of_what_is_made(trained):
+    folder, run, files, _ = trained
+    job = load("vmc", run, **files, start=None)
+    made, shapes = job.fresh(), job.template()
+    assert jax.tree.structure(made) == jax.tree.structure(shapes)
+    for one, other in zip(jax.tree.leaves(made), jax.tree.leaves(shapes), strict=True):
+        assert (one.shape, one.dtype) == (other.shape, other.dtype)
