@@ -344,6 +344,8 @@ def main() -> None:
     training = options.what not in ("table", "figure")
     if training and not options.material:
         parser.error(f"{options.what} of which material?")
+    if options.what == "supercell" and not options.small:
+        parser.error(f"supercell {options.material} from the network of which smaller cell?")
     book = Notebook(options.root / "benchmarks/joint.json")
     if training:
         material = Material(options.material, options.root, options.seed, options.walkers)

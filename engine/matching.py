@@ -9,6 +9,7 @@ from engine import models
 from engine.config.electron_gas import check_sites
 from engine.config.learned import LOCALISED
 from engine.errors import ConfigError
+from engine.joint import REMEDIES
 from engine.library import find
 from engine.system.block2 import check_block2
 from engine.system.orbital_space import check_kind
@@ -112,24 +113,13 @@ def _check_sources(campaign, material: str, method: str) -> str:
     return first
 
 
-REMEDIES = {
-    "number of the orbitals": "set ansatz.number: complex in the method",
-}
-
-
 def _check_parameters(campaign, material: str, source: str, method: str, where: str) -> None:
     """Refuses a source whose parameters have other names or shapes."""
     here, there = (_parameters(campaign, name, method) for name in (material, source))
-    for twist in campaign.twists(material) if "kinds of particles" in here else ():
-        kinds = [
-            _kinds(campaign.material(name), k)
-            for name, k in (
-                (material, twist.index),
-                campaign.source(material, method, twist.index),
-            )
-        ]
-        if kinds[0] != kinds[1]:
-            here["kinds of particles"], there["kinds of particles"] = kinds
+    for twist in campaign.twists(material):
+        pair = ((material, twist.index), campaign.source(material, method, twist.index))
+        what = f"kinds of particles at twist {twist.index}"
+        here[what], there[what] = (_kinds(campaign.material(name), k) for name, k in pair)
     for what, value in here.items():
         if value != there[what]:
             raise ConfigError(
@@ -163,7 +153,6 @@ def _parameters(campaign, material: str, method: str) -> dict[str, Any]:
         return found | {
             "set of elements": " ".join(sorted(set(facts.symbols))) or "none",
             "basis of the mean field": facts.config.mean_field.basis,
-            "kinds of particles": _kinds(facts, 0),
         }
     return found | {
         "atoms of the primitive cell": " ".join(facts.symbols) or "none",

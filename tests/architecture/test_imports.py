@@ -32,7 +32,7 @@ ALLOWED = {
     "models": FOUNDATION | {"system", "io", "library"},
     "families": FOUNDATION,
     "joint": FOUNDATION | {"system", "io", "library"},
-    "matching": FOUNDATION | {"system", "library", "models"},
+    "matching": FOUNDATION | {"system", "library", "models", "joint"},
     "sections": FOUNDATION | {"system", "library"},
     "campaign": FOUNDATION
     | {"system", "io", "library", "models", "families", "joint", "matching", "sections"},

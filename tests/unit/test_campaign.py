@@ -123,6 +123,14 @@ def test_a_transferable_network_starts_from_another_cell(folder):
     assert [campaign.source("wide", "net", k) for k in (0, 1)] == [("chain", 0), ("chain", 0)]
 
 
+def test_twists_of_the_other_cell_that_nothing_starts_from_may_have_any_spin(folder):
+    write(folder, "methods/net.yaml", TRANSFERABLE)
+    polarised = CHAIN.replace("twists: {", UHF + "twists: {spins: [4, 0, 0], ")
+    write(folder, "materials/chain.yaml", polarised)
+    campaign = moved(folder, change=("grid: [4, 1, 1]", "grid: [2, 1, 1], shift: [0.5, 0, 0]"))
+    assert campaign.source("wide", "net", 0) == ("chain", 1)
+
+
 def test_a_transferable_network_of_other_elements_is_refused_as_a_start(folder):
     write(folder, "methods/net.yaml", TRANSFERABLE)
     with pytest.raises(ConfigError, match="set of elements of 'wide' is He"):
@@ -136,8 +144,14 @@ UHF = "mean_field: {method: uhf}\n"
     ("change", "message"),
     [
         (("twists:", f"positrons: 1\nspin: 1\n{UHF}twists:"), "number of positrons of 'wide' is 1"),
-        (("twists:", f"spin: 4\n{UHF}twists:"), "kinds of particles of 'wide' is .* of 1 spin$"),
-        (("twists: {", UHF + "twists: {spins: [0, 0, 4], "), "is electrons of 1 spin$"),
+        (
+            ("twists:", f"spin: 4\n{UHF}twists:"),
+            "kinds of particles at twist 0 of 'wide' is .* of 1 spin$",
+        ),
+        (
+            ("twists: {", UHF + "twists: {spins: [0, 0, 4], "),
+            "at twist 2 of 'wide' is .* of 1 spin$",
+        ),
         (
             ("grid: [4, 1, 1]", "grid: [1, 1, 1]"),
             "number of the orbitals .* is real[^$]*complex in",
