@@ -1,8 +1,8 @@
 """sin(pi x) and cos(pi x), vectorised on a CPU.
 
-XLA calls a scalar routine for sines on CPUs, fifteen times slower than these polynomials; in a
-periodic cell that is most of a forward pass. Single precision is within 1e-7 everywhere; double
-precision takes the library's functions.
+XLA calls a scalar routine for sines on CPUs, fifteen times slower than these polynomials, in which
+half turns are taken off first. Single precision is within 2.5e-7 everywhere; double precision takes
+the library's functions.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-SINE = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880)
-COSINE = (1.0, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800)
+SINE = (3.14159265, -5.167710084, 2.550077523, -0.5982912856, 0.07765766031)
+"""Coefficients in x^2 of sin(pi x) / x for |x| < 1/2, fitted at Chebyshev's nodes."""
+COSINE = (1.0, -4.934802137, 4.05870916, -1.335212003, 0.2349373138, -0.02439632435)
+"""The same of cos(pi x)."""
 
 
 @jax.custom_jvp
 def _sin_pi(x: Array) -> Array:
     if x.dtype != jnp.float32:
         return jnp.sin(np.pi * x)
-    quarter, sine, cosine = _reduced(x)
-    value = jnp.where(quarter % 2 == 0, sine, cosine)
-    return jnp.where(quarter < 2, value, -value)
+    sign, x = _reduced(x)
+    return sign * x * _horner(x * x, SINE)
 
 
 @jax.custom_jvp
 def _cos_pi(x: Array) -> Array:
     if x.dtype != jnp.float32:
         return jnp.cos(np.pi * x)
-    quarter, sine, cosine = _reduced(x)
-    value = jnp.where(quarter % 2 == 0, cosine, sine)
-    return jnp.where((quarter == 1) | (quarter == 2), -value, value)
+    sign, x = _reduced(x)
+    return sign * _horner(x * x, COSINE)
 
 
 sin_pi = jax.jit(_sin_pi)
@@ -44,12 +44,10 @@ BY_NAME = {"_sin_pi": sin_pi, "_cos_pi": cos_pi}
 """Their names in a jaxpr."""
 
 
-def _reduced(x: Array) -> tuple[Array, Array, Array]:
-    """Returns the quarter turn m (0 to 3) and sin, cos of pi x - m pi/2, |.| <= pi/4."""
-    m = jnp.round(2 * x)
-    angle = np.float32(np.pi) * (x - 0.5 * m)
-    square = angle * angle
-    return m - 4 * jnp.floor(m / 4), angle * _horner(square, SINE), _horner(square, COSINE)
+def _reduced(x: Array) -> tuple[Array, Array]:
+    """Returns (-1)^m and x - m, m the nearest integer."""
+    m = jnp.round(x)
+    return 1 - 4 * jnp.abs(0.5 * m - jnp.round(0.5 * m)), x - m
 
 
 def _horner(x: Array, coefficients: tuple[float, ...]) -> Array:

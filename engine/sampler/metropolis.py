@@ -57,25 +57,27 @@ def make_metropolis(options: SamplerConfig) -> Sampler:
         scales = jnp.asarray(moved / system.particle_masses**0.5, walkers.dtype)
 
         def move(i, carry):
-            walkers, log_old, accepted = carry
+            walkers, here, log_old, accepted = carry
             kind = i % kinds
             key_move, key_accept = jax.random.split(jax.random.fold_in(key, jnp.maximum(i, 0)))
             noise = jax.random.normal(key_move, walkers.shape, walkers.dtype)
-            here = room(walkers, system)
             reach = jnp.where(i < 0, 0, width[kind] * scales[kind])
             proposal = walkers + (reach * here)[..., None] * noise
-            back = log_way_back(noise, here / room(proposal, system))
+            there = room(proposal, system)
+            back = log_way_back(noise, here / there)
             log_new = log_density(proposal)
             uniform = jax.random.uniform(key_accept, log_old.shape, log_old.dtype, minval=1e-30)
             accept = jnp.log(uniform) < log_new - log_old + back
             walkers = jnp.where(accept[:, None, None], proposal, walkers)
+            here = jnp.where(accept[:, None], there, here)
             accepted = accepted.at[:, kind].add(accept & (i >= 0))
-            return walkers, jnp.where(accept, log_new, log_old), accepted
+            return walkers, here, jnp.where(accept, log_new, log_old), accepted
 
         # The move before the first goes nowhere: log_density is compiled once, in the loop.
         nothing = jnp.full(len(walkers), -jnp.inf, jax.eval_shape(log_density, walkers).dtype)
-        start = (walkers, nothing, jnp.zeros((len(walkers), kinds), jnp.float64))
-        walkers, _, counts = jax.lax.fori_loop(-1, kinds * options.moves, move, start)
+        counts = jnp.zeros((len(walkers), kinds), jnp.float64)
+        start = (walkers, room(walkers, system), nothing, counts)
+        walkers, *_, counts = jax.lax.fori_loop(-1, kinds * options.moves, move, start)
         acceptance = counts.mean(axis=0) / options.moves
         factor = jnp.exp(ADAPTATION_RATE * adapt * (acceptance - options.acceptance))
         wider = jnp.minimum(width * factor, system.cell.extent)

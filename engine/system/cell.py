@@ -46,13 +46,17 @@ class Cell:
 
     def fractional(self, r: Array) -> Array:
         """Returns fractional coordinates of Cartesian `r` (..., 3)."""
-        return r @ jnp.linalg.inv(self.lattice).astype(r.dtype)
+        return times(r, jnp.linalg.inv(self.lattice).astype(r.dtype))
+
+    def cartesian(self, fractional: Array) -> Array:
+        """Returns Cartesian coordinates of `fractional` ones (..., 3), bohr."""
+        return times(fractional, self.lattice.astype(fractional.dtype))
 
     def wrap(self, r: Array) -> Array:
         """Returns `r` (..., 3) moved by lattice vectors into fractional [0, 1)."""
         if not self.periodic:
             return r
-        return r - jnp.floor(self.fractional(r)) @ self.lattice.astype(r.dtype)
+        return r - self.cartesian(jnp.floor(self.fractional(r)))
 
     def nearest_image(self, d: Array) -> Array:
         """Returns displacements `d` (..., 3) with fractional components in [-1/2, 1/2).
@@ -62,4 +66,12 @@ class Cell:
         """
         if not self.periodic:
             return d
-        return d - jnp.round(self.fractional(d)) @ self.lattice.astype(d.dtype)
+        return d - self.cartesian(jnp.round(self.fractional(d)))
+
+
+def times(r: Array, matrix: Array) -> Array:
+    """Returns r @ matrix of many `r` (..., 3) and a matrix (3, 3).
+
+    Written out, since a CPU spends most of so small a product on calling it.
+    """
+    return sum(r[..., k : k + 1] * matrix[k] for k in range(3))

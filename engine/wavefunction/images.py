@@ -150,7 +150,7 @@ def place(r: Array, system: System, images: Images, *, twisted: bool) -> Place:
     near = jnp.round(jax.lax.stop_gradient(frac) - jnp.asarray(images.middle, r.dtype))
     frac = frac - near
     shifts = jnp.asarray(images.translations, r.dtype)
-    vectors = (frac @ lattice)[..., None] + (shifts @ lattice).T
+    vectors = system.cell.cartesian(frac)[..., None] + (shifts @ lattice).T
     squared = jnp.sum(vectors * vectors, axis=1)
     share = jnp.square(_along(vectors, squared, lattice, images.axes) / images.reach**2)
     window = jnp.maximum(1 - share, 0) ** 3

@@ -13,6 +13,7 @@ from engine.config import AnsatzConfig
 from engine.system.system import System
 from engine.types import NOTHING, Alone, LogPsi, Parts, Reference, Wavefunction
 from engine.wavefunction.determinant import log_sum_determinants
+from engine.wavefunction.features import species_slices
 from engine.wavefunction.jastrow import PairFactor
 from engine.wavefunction.layers import species_means
 from engine.wavefunction.orbitals import Orbitals
@@ -55,7 +56,8 @@ class Network(nn.Module):
             return None
         itself = jnp.eye(len(walker), dtype=walker.dtype)
         seen = self.pairs(walker[:, None] - walker[None], itself, system)
-        return jnp.einsum("sj,ijf->isf", species_means(system, walker.dtype), seen)
+        parts = [seen[:, part].mean(axis=1) for part in species_slices(system)]
+        return jnp.stack(parts, axis=1)
 
     def single(self, r: Array, system: System, reference: Reference) -> Alone:
         """Returns what the backbone reads of a particle at r (3,), whatever its species."""
