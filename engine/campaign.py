@@ -266,19 +266,31 @@ class Campaign:
                 return group
         return None
 
+    def starts_from(self, material: str, method: str) -> str | None:
+        """Returns the other material from whose trained network a run or its group starts."""
+        if self.space(material, method) != "real":
+            return None
+        if group := self.group_of(material, method):
+            return group.config.transfer_from
+        return self.method(material, method).vmc.transfer_from
+
     def source(self, material: str, method: str, twist: int) -> tuple[str, int] | None:
         """Returns the material and twist from whose trained network a twist starts, if any.
 
-        With `transfer_from` that is the same twist of the other material, or its first.
+        With `transfer_from` that is the same twist of the other material, or its first; of a group,
+        which starts from one network, the first.
         """
-        options = self.method(material, method)
-        if options.space != "real" or options.vmc.transfer_steps is None:
-            return None
-        if options.vmc.transfer_from is not None:
-            source, frac = options.vmc.transfer_from, self.twists(material)[twist].frac
-            same = (t.index for t in self.twists(source) if math.dist(t.frac, frac) < 1e-9)
-            return source, next(same, 0)
-        return (material, 0) if twist else None
+        source = self.starts_from(material, method)
+        if source is None:
+            if self.space(material, method) != "real" or not twist:
+                return None
+            transferred = self.method(material, method).vmc.transfer_steps is not None
+            return (material, 0) if transferred else None
+        if self.group_of(material, method):
+            return source, 0
+        frac = self.twists(material)[twist].frac
+        same = (t.index for t in self.twists(source) if math.dist(t.frac, frac) < 1e-9)
+        return source, next(same, 0)
 
 
 def _suited(content: Mapping[str, Any], override: Any) -> Mapping[str, Any]:

@@ -115,8 +115,8 @@ def check_group(campaign, group: Group) -> None:
                 f"method '{name}' starts from other trained networks (vmc.transfer_steps)",
                 where=f"{where}, key 'method'",
                 expected="transfer_steps: null: a group trains all of its members at once",
-                remedy="delete vmc.transfer_steps and transfer_from; refine_steps of the group "
-                "comes after",
+                remedy="delete vmc.transfer_steps and transfer_from; the group has a key "
+                "transfer_from of its own, and refine_steps for what comes after",
             )
         for what, value in found.items():
             if value != first[what]:

@@ -68,7 +68,7 @@ def check_run(campaign, material: str, method: str) -> None:
 def _check_transfer(campaign, material: str, method: str) -> None:
     """Refuses a start from a network whose parameters cannot be those of the run."""
     options, spins = campaign.method(material, method).vmc, campaign.material(material).spins
-    source = options.transfer_from
+    source = campaign.starts_from(material, method)
     if source is None:
         if options.transfer_steps is not None and len(set(spins)) > 1:
             raise ConfigError(
@@ -87,9 +87,12 @@ def _check_transfer(campaign, material: str, method: str) -> None:
 def _check_sources(campaign, material: str, method: str) -> str:
     """Refuses materials that wait for one another; returns file and key of the first link."""
     way, first = [material], None
-    while (source := campaign.method(way[-1], method).vmc.transfer_from) is not None:
+    while (source := campaign.starts_from(way[-1], method)) is not None:
+        group = campaign.group_of(way[-1], method)
         where = (
-            f"{campaign.path}, material '{way[-1]}', method '{method}', key 'vmc', "
+            f"{campaign.path}, key 'joint', group '{group.name}', key 'transfer_from'"
+            if group
+            else f"{campaign.path}, material '{way[-1]}', method '{method}', key 'vmc', "
             "key 'transfer_from'"
         )
         if source in way:

@@ -19,6 +19,11 @@ class JointConfig:
         default=None,
         at_least=1,
     )
+    transfer_from: str | None = key(
+        "material from whose trained network of this method the group starts, of its first twist; "
+        "null: from the pretrained one of its first member",
+        default=None,
+    )
     refine_steps: int = key(
         "steps each twist makes by itself after them, from the common network",
         default=0,

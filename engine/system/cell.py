@@ -32,7 +32,14 @@ class Cell:
     @property
     def reciprocal(self) -> Array:
         """(3, 3) reciprocal vectors as rows, b_i . a_j = 2 pi delta_ij, 1/bohr."""
-        return 2 * jnp.pi * jnp.linalg.inv(self.lattice).T
+        return 2 * jnp.pi * self._inverse.T
+
+    @property
+    def _inverse(self) -> Array:
+        """(3, 3), written out: XLA does not see that two calls of a library do the same."""
+        a, b, c = self.lattice
+        columns = jnp.stack([jnp.cross(b, c), jnp.cross(c, a), jnp.cross(a, b)], axis=1)
+        return columns / jnp.vdot(a, columns[:, 0])
 
     @property
     def volume(self) -> Array:
@@ -46,7 +53,7 @@ class Cell:
 
     def fractional(self, r: Array) -> Array:
         """Returns fractional coordinates of Cartesian `r` (..., 3)."""
-        return times(r, jnp.linalg.inv(self.lattice).astype(r.dtype))
+        return times(r, self._inverse.astype(r.dtype))
 
     def cartesian(self, fractional: Array) -> Array:
         """Returns Cartesian coordinates of `fractional` ones (..., 3), bohr."""

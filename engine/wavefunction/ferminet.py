@@ -16,7 +16,7 @@ from engine.config import AnsatzConfig
 from engine.system.system import System
 from engine.types import NOTHING, Alone, Wavefunction
 from engine.wavefunction import features
-from engine.wavefunction.layers import Dense, residual, species_means
+from engine.wavefunction.layers import Dense, means_of_species, residual
 from engine.wavefunction.network import network
 
 
@@ -101,7 +101,6 @@ class FermiNet(nn.Module):
 
         With what `alone` gives of all particles these features are not made again.
         """
-        means = species_means(system, walker.dtype)
         layers = list(zip(self.one, self.mean, self._layers(near), strict=True))
         if alone.features is None:
             h = features.one_body(walker, system, anchored=False)
@@ -112,7 +111,7 @@ class FermiNet(nn.Module):
                 h = residual(h, jnp.tanh(one(h)))
             else:
                 local = one(jnp.concatenate([h, read.reshape(h.shape[0], -1)], axis=-1))
-                h = residual(h, jnp.tanh(local + mean((means @ h).ravel())))
+                h = residual(h, jnp.tanh(local + mean(means_of_species(h, system).ravel())))
         return h
 
     def _first(self, alone: Alone, read: Array | None) -> Array:

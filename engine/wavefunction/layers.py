@@ -12,6 +12,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from engine.system.system import System
@@ -56,6 +57,12 @@ def species_means(system: System, dtype) -> Array:
     """Returns the (S, n) matrix that averages over the particles of each species."""
     indicator = species_indicator(system)
     return jnp.asarray((indicator / indicator.sum(0)).T, dtype)
+
+
+def means_of_species(x: Array, system: System, axis: int = 0) -> Array:
+    """Returns x (..., n, ...) averaged over the particles of each species, (..., S, ...)."""
+    ends = np.cumsum(system.counts)[:-1]
+    return jnp.stack([part.mean(axis) for part in jnp.split(x, ends, axis)], axis)
 
 
 def softmax(logits: Array) -> Array:

@@ -13,13 +13,15 @@ from engine.config import AnsatzConfig
 from engine.system.system import System
 from engine.types import NOTHING, Alone, LogPsi, Parts, Reference, Wavefunction
 from engine.wavefunction.determinant import log_sum_determinants
-from engine.wavefunction.features import species_slices
 from engine.wavefunction.jastrow import PairFactor
-from engine.wavefunction.layers import species_means
+from engine.wavefunction.layers import means_of_species, species_means
 from engine.wavefunction.orbitals import Orbitals
 
 FEW = 4
-"""So many particles are differentiated as fast in one piece (docs/performance.md)."""
+"""So many particles are differentiated as fast in one piece (docs/performance.md).
+
+Not where each sees as many nuclei through sines and cosines.
+"""
 
 
 class Network(nn.Module):
@@ -56,8 +58,7 @@ class Network(nn.Module):
             return None
         itself = jnp.eye(len(walker), dtype=walker.dtype)
         seen = self.pairs(walker[:, None] - walker[None], itself, system)
-        parts = [seen[:, part].mean(axis=1) for part in species_slices(system)]
-        return jnp.stack(parts, axis=1)
+        return means_of_species(seen, system, axis=1)
 
     def single(self, r: Array, system: System, reference: Reference) -> Alone:
         """Returns what the backbone reads of a particle at r (3,), whatever its species."""
@@ -83,7 +84,8 @@ class Network(nn.Module):
         """
         if hasattr(self.backbone, "single"):
             return self.single(r, system, reference)
-        if system.self_bound or system.n_particles <= FEW:
+        many_nuclei = system.cell.periodic and len(system.symbols) >= FEW
+        if system.self_bound or (system.n_particles <= FEW and not many_nuclei):
             return NOTHING
         seen = NOTHING
         if hasattr(self.backbone, "alone"):

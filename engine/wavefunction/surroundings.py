@@ -24,7 +24,7 @@ from engine.wavefunction import atomic, features
 from engine.wavefunction.atomic import Element, Exponentials
 from engine.wavefunction.ferminet import FermiNet
 from engine.wavefunction.images import Images, place
-from engine.wavefunction.layers import Dense, residual, species_means
+from engine.wavefunction.layers import Dense, means_of_species, residual
 
 PAIR_RANGE = 3.0
 """Width of the Gaussian that pair features are multiplied by, bohr; in a gas in units of rs."""
@@ -99,10 +99,9 @@ class Surroundings(FermiNet):
                 h = residual(h, jnp.tanh(one(h)))
             return h
         sums = near * jnp.asarray(system.counts, near.dtype)[:, None]
-        means = species_means(system, h.dtype)
         for one, mean, read in zip(self.one, self.mean, self._layers(sums), strict=True):
             local = one(jnp.concatenate([h, _own_first(read, system)], axis=-1))
-            everywhere = spread(mean(_ordered(means @ h, system)), system)
+            everywhere = spread(mean(_ordered(means_of_species(h, system), system)), system)
             h = residual(h, jnp.tanh(local + everywhere))
         return h
 

@@ -122,3 +122,54 @@ def test_members_whose_parameters_cannot_be_the_same_are_refused(folder, path, o
     edit(folder, path, old, new)
     with pytest.raises(ConfigError, match=message):
         checked(folder)
+
+
+FROM = """
+runs:
+  long: [net]
+joint:
+  longs: {method: net, materials: [long], transfer_from: SOURCE, steps: 20}
+"""
+
+
+def test_a_group_starts_from_the_first_twist_of_another_network(folder):
+    write(folder, "campaign.yaml", FROM.replace("SOURCE", "short"))
+    campaign = checked(folder)
+    assert [campaign.source("long", "net", k) for k in (0, 1)] == [("short", 0)] * 2
+    assert campaign.source("short", "net", 1) is None
+    assert campaign.materials() == ["long", "short"]
+    fit = campaign.sections("pretrain", "long", "net", 1)
+    assert fit["pretrain"]["steps"] == 0 and fit["transfer_from"] == "short"
+    assert campaign.joint_sections("longs")["vmc"]["steps"] == 20
+    assert campaign.sections("vmc", "long", "net", 1)["vmc"]["steps"] == 0
+
+
+def test_a_group_starts_from_a_group(folder):
+    groups = "joint:\n  shorts: {method: net, materials: [short], steps: 20}\n"
+    content = FROM.replace("SOURCE", "short").replace("joint:\n", groups)
+    write(folder, "campaign.yaml", content.replace("runs:", "runs:\n  short: [net]"))
+    campaign = checked(folder)
+    assert campaign.source("long", "net", 1) == ("short", 0)
+    assert campaign.sections("vmc", "short", "net", 0)["joint"]["group"] == "shorts"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "message"),
+    [
+        ("campaign.yaml", "from: short", "from: shirt", "(?s)'transfer_from'.*mean 'short'"),
+        ("campaign.yaml", "from: short", "from: long", "group 'longs'.*'long' starts from itself"),
+        ("materials/short.yaml", "species: H", "species: He", "set of elements of 'long' is H"),
+        ("materials/short.yaml", "sto-3g", "cc-pvdz", "basis of the mean field of 'long'"),
+        (
+            "materials/short.yaml",
+            "structure:",
+            "overrides: {net: {vmc: {transfer_steps: 4, transfer_from: long}}}\nstructure:",
+            "'long' starts from itself, by way of short",
+        ),
+    ],
+)
+def test_networks_that_a_group_cannot_start_from(folder, path, old, new, message):
+    write(folder, "campaign.yaml", FROM.replace("SOURCE", "short"))
+    edit(folder, path, old, new)
+    with pytest.raises(ConfigError, match=message):
+        checked(folder)

@@ -89,6 +89,17 @@ def test_members_of_a_group_wait_for_its_one_training(project):
     assert "kind of cell of 'h2' is open" in project.refused()
 
 
+def test_a_group_waits_for_the_network_it_starts_from(project):
+    project.edit("methods/net.yaml", "ferminet", "transferable")
+    project.edit("campaign.yaml", "chain: [bare]", "chain: [bare]\n  wide: [net]")
+    wide = (project.folder / "materials/chain.yaml").read_text()
+    (project.folder / "materials/wide.yaml").write_text(wide)
+    group = "joint:\n  all: {method: net, materials: [wide], steps: 4, transfer_from: chain}\n"
+    project.edit("campaign.yaml", "runs:", f"{group}runs:")
+    planned = project.plan("results/wide/net/twist-001/evaluate/result.h5")
+    assert {("vmc", "chain"), ("pretrain", "wide"), ("joint", "all")} <= planned
+
+
 def test_bad_input_stops_before_any_job_with_the_message_alone(project):
     project.edit("materials/chain.yaml", "grid:", "gird:")
     message = project.refused()
