@@ -74,6 +74,8 @@ class Campaign:
         Raises:
             ConfigError: Names file, key, expectation and nearest valid name.
         """
+        for group in self.groups.values():
+            check_group(self, group)
         for material, methods in self.runs.items():
             for method in methods:
                 matching.check_run(self, material, method)
@@ -92,8 +94,6 @@ class Campaign:
                     matching.check_corrections(self, *run, contrast["corrections"], where)
         for name in self.learned_names():
             self.learned(name)
-        for group in self.groups.values():
-            check_group(self, group)
 
     def learned_names(self) -> tuple[str, ...]:
         """Returns the learned Hamiltonians of the report: listed, and those methods refer to."""
@@ -267,7 +267,7 @@ class Campaign:
         return None
 
     def starts_from(self, material: str, method: str) -> str | None:
-        """Returns the other material from whose trained network a run or its group starts."""
+        """Returns the material whose trained network a run or its group starts from, if any."""
         if self.space(material, method) != "real":
             return None
         if group := self.group_of(material, method):
@@ -280,17 +280,15 @@ class Campaign:
         With `transfer_from` that is the same twist of the other material, or its first; of a group,
         which starts from one network, the first.
         """
-        source = self.starts_from(material, method)
-        if source is None:
-            if self.space(material, method) != "real" or not twist:
-                return None
-            transferred = self.method(material, method).vmc.transfer_steps is not None
-            return (material, 0) if transferred else None
-        if self.group_of(material, method):
-            return source, 0
-        frac = self.twists(material)[twist].frac
-        same = (t.index for t in self.twists(source) if math.dist(t.frac, frac) < 1e-9)
-        return source, next(same, 0)
+        if source := self.starts_from(material, method):
+            if self.group_of(material, method):
+                return source, 0
+            frac = self.twists(material)[twist].frac
+            same = (t.index for t in self.twists(source) if math.dist(t.frac, frac) < 1e-9)
+            return source, next(same, 0)
+        options = self.method(material, method)
+        first = options.space == "real" and options.vmc.transfer_steps is not None
+        return (material, 0) if first and twist else None
 
 
 def _suited(content: Mapping[str, Any], override: Any) -> Mapping[str, Any]:

@@ -112,11 +112,11 @@ def check_group(campaign, group: Group) -> None:
     for material, found in facts.items():
         if campaign.method(material, name).vmc.transfer_steps is not None:
             raise ConfigError(
-                f"method '{name}' starts from other trained networks (vmc.transfer_steps)",
-                where=f"{where}, key 'method'",
+                f"'{material}' starts from another trained network (vmc.transfer_steps)",
+                where=f"{where}, key 'materials'",
                 expected="transfer_steps: null: a group trains all of its members at once",
-                remedy="delete vmc.transfer_steps and transfer_from; the group has a key "
-                "transfer_from of its own, and refine_steps for what comes after",
+                remedy="delete vmc.transfer_steps and transfer_from in the method and in overrides "
+                "of the material; the group has a key transfer_from of its own",
             )
         for what, value in found.items():
             if value != first[what]:

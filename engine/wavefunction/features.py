@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from engine.system.cell import Cell, times
+from engine.system.cell import Cell
 from engine.system.system import System
 from engine.trigonometry import cos_pi, sin_pi
 
@@ -38,8 +38,7 @@ def separation(displacement: Array, cell: Cell) -> tuple[Array, Array]:
     if cell.periodic:
         half = cell.fractional(displacement)
         sine, cosine = sin_pi(half), cos_pi(half)
-        axes = cell.lattice.astype(displacement.dtype) / jnp.pi
-        parts = [times(sine * cosine, axes), times(sine * sine, axes)]
+        parts = [cell.cartesian(sine * part / np.pi) for part in (cosine, sine)]
         displacement = jnp.concatenate(parts, axis=-1)
     return displacement, jnp.sum(displacement * displacement, axis=-1)
 

@@ -53,7 +53,7 @@ def residual(x: Array, update: Array) -> Array:
     return x + update if x.shape == update.shape else update
 
 
-def species_means(system: System, dtype) -> Array:
+def species_weights(system: System, dtype) -> Array:
     """Returns the (S, n) matrix that averages over the particles of each species."""
     indicator = species_indicator(system)
     return jnp.asarray((indicator / indicator.sum(0)).T, dtype)

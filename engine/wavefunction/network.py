@@ -14,7 +14,7 @@ from engine.system.system import System
 from engine.types import NOTHING, Alone, LogPsi, Parts, Reference, Wavefunction
 from engine.wavefunction.determinant import log_sum_determinants
 from engine.wavefunction.jastrow import PairFactor
-from engine.wavefunction.layers import means_of_species, species_means
+from engine.wavefunction.layers import means_of_species, species_weights
 from engine.wavefunction.orbitals import Orbitals
 
 FEW = 4
@@ -164,7 +164,7 @@ def network(
     parts = Parts(
         apply=functools.partial(call, method="from_parts"),
         pairs=functools.partial(call, method="pairs") if has_pairs(backbone, system) else None,
-        weights=lambda system: species_means(system, dtype),
+        weights=lambda system: species_weights(system, dtype),
         single=functools.partial(call, method="alone"),
         factor=functools.partial(call, method="factor")
         if pair_factor and system.n_particles > 1

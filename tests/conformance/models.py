@@ -20,7 +20,8 @@ from engine.types import AtomicOrbitals, Basis, LogPsi, Psi, Reference, Wavefunc
 from engine.wavefunction import ANSAETZE, features, make_wavefunction
 
 LATTICE = np.array([[4.1, 0.0, 0.2], [0.9, 4.6, 0.0], [-0.5, 0.3, 7.3]])
-NUCLEI = np.array([[0.1, 0.2, 0.3], [1.2, -0.4, 2.0]])
+NUCLEI = np.array([[0.1, 0.2, 0.3], [1.2, -0.4, 2.0], [2.3, 2.1, 0.4], [0.2, 2.6, 5.1]])
+CHARGES, SYMBOLS = [1.0, 3.0, 1.0, 1.0], ("H", "Li", "H", "H")
 TWIST = (0.23, -0.37, 0.11)
 SMALL = AnsatzConfig(determinants=2, layers=1, width=8, pair_width=4, heads=2)
 LAYERS = {"ferminet": 2}
@@ -62,13 +63,13 @@ MODELS = [(name, case) for name in ANSAETZE for case in CASES]
 def make_system(case):
     """Returns the system of a case, in double precision."""
     cell = Cell(jnp.asarray(LATTICE), True) if case.periodic else Cell.open()
-    charges = jnp.asarray([1.0, 3.0][: case.nuclei])
+    charges = jnp.asarray(CHARGES[: case.nuclei])
     return System(
         cell,
         jnp.asarray(NUCLEI[: case.nuclei]),
         charges,
         jnp.asarray(case.twist),
-        ("H", "Li")[: case.nuclei],
+        SYMBOLS[: case.nuclei],
         case.species,
     )
 

@@ -187,3 +187,26 @@ def test_members_with_other_parameters_are_refused(group, tmp_path):
     changed = files | {"starts": [*files["starts"][:2], start]}
     with pytest.raises(DataError, match="not those of the other members"):
         train(tmp_path, (content | {"members": members}, changed))
+
+
+def test_snakemake_trains_a_group_from_the_network_of_another_material(project):
+    project.edit("methods/net.yaml", "ferminet", "transferable")
+    far = (project.folder / "materials/h2.yaml").read_text().replace("1.4", "1.6")
+    (project.folder / "materials/far.yaml").write_text(far)
+    group = "joint:\n  all: {method: net, materials: [far], steps: 2, transfer_from: h2}\n"
+    project.edit("campaign.yaml", "runs:", f"{group}runs:\n  far: [net]")
+    done = project.snakemake("results/far/net/twist-000/vmc/checkpoint.h5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, began, after = (
+        under("params", hdf5.read(project.folder / f"results/{path}.h5", "checkpoint").data)
+        for path in (
+            "h2/net/twist-000/vmc/checkpoint",
+            "far/net/twist-000/pretrain/checkpoint",
+            "far/net/twist-000/vmc/checkpoint",
+        )
+    )
+    assert before.keys() == began.keys() == after.keys()
+    assert all(np.array_equal(began[name], value) for name, value in before.items())
+    assert any(np.any(after[name] != value) for name, value in before.items())
+    trace = hdf5.read(project.folder / "results/far/net/twist-000/vmc/trace.h5", "trace")
+    assert len(trace.data["energy_ha"]) == 2

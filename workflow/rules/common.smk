@@ -213,7 +213,7 @@ def vmc_start(wildcards):
 def joint_trace(wildcards):
     """Returns the trace of the run's group, where it is in one."""
     group = CAMPAIGN.group_of(wildcards.material, wildcards.method)
-    return [f"results/joint/{group.name}/trace.h5"] if group else []
+    return f"results/joint/{group.name}/trace.h5" if group else []
 
 
 def all_twists(path):

@@ -56,6 +56,7 @@ METHOD_TABLES = {
     "campaign": CampaignConfig,
     "contrast": config.ContrastConfig,
     "family": config.FamilyConfig,
+    "joint": config.JointConfig,
 }
 LEARNED_TABLES = {
     "learned": learned.LearnedConfig,
