@@ -1,6 +1,6 @@
 """sin(pi x) and cos(pi x), vectorised on a CPU.
 
-XLA calls a scalar routine for sines on CPUs, fifteen times slower than these polynomials, in which
+XLA calls a scalar routine for sines on CPUs, many times slower than these polynomials, for which
 half turns are taken off first. Single precision is within 2.5e-7 everywhere; double precision takes
 the library's functions.
 """

@@ -45,7 +45,7 @@ def pretrain(
 
     Without steps they are the initial ones: the next stage equilibrates walkers of psi alone.
     What starts from a trained network fits nothing: a twist from that of another twist, walkers
-    included, or from that of the same twist of another geometry, with walkers of its own.
+    included, or from that of another geometry or cell, with walkers of its own.
 
     Args:
         sections: Resolved configuration.
