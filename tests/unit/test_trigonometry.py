@@ -7,7 +7,9 @@ import pytest
 
 from engine.trigonometry import cos_pi, sin_pi
 
-X = np.concatenate([np.linspace(-9.0, 9.0, 20011), np.arange(-9.0, 9.5, 0.5), [1e6 + 0.25, 2.0**23 + 1]])
+X = np.concatenate(
+    [np.linspace(-9.0, 9.0, 20011), np.arange(-9.0, 9.5, 0.5), [1e6 + 0.25, 2.0**23 + 1]]
+)
 EXACT = {sin_pi: lambda x: np.sin(np.pi * x), cos_pi: lambda x: np.cos(np.pi * x)}
 
 
