@@ -36,7 +36,10 @@ class Cell:
 
     @property
     def _inverse(self) -> Array:
-        """(3, 3), written out: XLA does not see that two calls of a library do the same."""
+        """(3, 3) inverse of the lattice, 1/bohr.
+
+        By cross products: XLA does not see that two calls of a library do the same.
+        """
         a, b, c = self.lattice
         columns = jnp.stack([jnp.cross(b, c), jnp.cross(c, a), jnp.cross(a, b)], axis=1)
         return columns / jnp.vdot(a, columns[:, 0])

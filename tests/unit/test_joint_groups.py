@@ -144,13 +144,38 @@ def test_a_group_starts_from_the_first_twist_of_another_network(folder):
     assert campaign.sections("vmc", "long", "net", 1)["vmc"]["steps"] == 0
 
 
-def test_a_group_starts_from_a_group(folder):
-    groups = "joint:\n  shorts: {method: net, materials: [short], steps: 20}\n"
-    content = FROM.replace("SOURCE", "short").replace("joint:\n", groups)
-    write(folder, "campaign.yaml", content.replace("runs:", "runs:\n  short: [net]"))
+GROUPS = """
+runs:
+  short: [net]
+  long: [net]
+joint:
+  shorts: {method: net, materials: [short], steps: 20}
+  longs: {method: net, materials: [long], transfer_from: short, steps: 20}
+"""
+
+
+def test_a_group_starts_from_a_group_and_not_in_a_circle(folder):
+    write(folder, "campaign.yaml", GROUPS)
     campaign = checked(folder)
     assert campaign.source("long", "net", 1) == ("short", 0)
-    assert campaign.sections("vmc", "short", "net", 0)["joint"]["group"] == "shorts"
+    assert campaign.source("short", "net", 1) is None
+    edit(folder, "campaign.yaml", "[short], steps", "[short], transfer_from: long, steps")
+    with pytest.raises(ConfigError, match="group 'longs'.*'short' starts from itself, by way of"):
+        checked(folder)
+
+
+def test_another_start_of_a_group_repeats_the_start_of_its_members(folder):
+    """Their common training follows: it reads what they begin with."""
+    sections = []
+    for start in ("short", "null"):
+        write(folder, "campaign.yaml", GROUPS.replace("from: short", f"from: {start}"))
+        campaign = checked(folder)
+        members = [campaign.sections("pretrain", "long", "net", k) for k in (0, 1)]
+        others = [campaign.sections("pretrain", "short", "net", k) for k in (0, 1, 2)]
+        sections.append((members, others))
+    (before, same), (after, still) = sections
+    assert all(a != b for a, b in zip(before, after, strict=True))
+    assert same == still
 
 
 @pytest.mark.parametrize(
