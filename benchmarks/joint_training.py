@@ -69,18 +69,21 @@ WAYS = {
 class Material:
     """The twists of a material, which share programs, and their walkers."""
 
-    def __init__(self, name: str, root: Path, seed: int, walkers: int):
+    def __init__(self, name: str, root: Path, seed: int, walkers: int, number: str):
         chosen = METHOD | {"sampler": METHOD["sampler"] | {"walkers": walkers}}
         method = config.canonical(config.parse(config.MethodConfig, chosen, where="method"))
         base = method | {"material": name, "method": "benchmark", "seed": seed}
         folder = root / name
         facts = read_material(find(ROOT, "materials", name))
         self.name, self.weights = name, [twist.weight for twist in facts.twists]
+        if number == "auto":  # as a campaign chooses
+            number = "real" if all(t.is_own_opposite for t in facts.twists) else "complex"
+        signs = number == "real" and any(any(t.frac) for t in facts.twists)
         self.jobs = [
             load(
                 "vmc",
                 json.loads(json.dumps(base))
-                | {"number": "complex", "twist": config.canonical(phase(t))},
+                | {"number": number, "antiperiodic": signs, "twist": config.canonical(phase(t))},
                 system=folder / "system.h5",
                 mean_field=folder / f"mean_field/scf/twist-{t.index:03d}.h5",
             )
@@ -89,7 +92,9 @@ class Material:
         self.programs = make_programs(self.jobs[0])
         self.measures = [make_measure(job, "vmc", self.programs)[1] for job in self.jobs]
         self.options = config.parse(OptimizerConfig, METHOD["optimizer"], where="optimizer")
-        self.optimizer = make_optimizer(self.jobs[0].wavefunction, self.options)
+        self.optimizer = make_optimizer(
+            self.jobs[0].wavefunction, self.options, is_complex=number == "complex"
+        )
         self.atoms = len(self.jobs[0].system.symbols)
 
         self.params, self.walkers = self._start()
@@ -338,6 +343,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[50, 100, 200, 400])
     parser.add_argument("--evaluation", type=int, default=80)
     parser.add_argument("--walkers", type=int, default=128)
+    parser.add_argument("--number", choices=("auto", "real", "complex"), default="auto")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--image", type=Path, default=Path("joint.png"), help="of `figure`")
     options = parser.parse_args()
@@ -346,9 +352,11 @@ def main() -> None:
         parser.error(f"{options.what} of which material?")
     if options.what == "supercell" and not options.small:
         parser.error(f"supercell {options.material} from the network of which smaller cell?")
-    book = Notebook(options.root / "benchmarks/joint.json")
+    suffix = "" if options.number == "auto" else f"-{options.number}"
+    book = Notebook(options.root / f"benchmarks/joint{suffix}.json")
     if training:
-        material = Material(options.material, options.root, options.seed, options.walkers)
+        chosen = (options.root, options.seed, options.walkers, options.number)
+        material = Material(options.material, *chosen)
     if options.what == "together":
         together(book, material, options.steps, options.evaluation)
     if options.what == "twists":

@@ -198,6 +198,8 @@ class Campaign:
             return self._fock_number(material, method)
         facts, ansatz = self.material(material), self.method(material, method).ansatz
         twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
+        if twisted and ansatz.name == "transferable":
+            twisted = not all(t.is_own_opposite for t in facts.twists)
         waves = facts.periodic and ansatz.name == "slater"
         if facts.config.is_electron_gas:
             twisted, waves = not facts.standing_waves, False
@@ -213,6 +215,12 @@ class Campaign:
             return ansatz.number
         return "complex" if twisted or waves else "real"
 
+    def antiperiodic(self, material: str, method: str) -> bool:
+        """Tells whether real orbitals change sign from cell to cell at some twist."""
+        twisted = any(any(t.frac) for t in self.material(material).twists)
+        real = self.space(material, method) == "real" and self.number(material, method) == "real"
+        return real and twisted and not self.material(material).config.is_electron_gas
+
     def space(self, material: str, method: str) -> str:
         """Returns "real" or "fock"."""
         return self.method(material, method).space
@@ -221,7 +229,7 @@ class Campaign:
         """Integrals are real where every twist is its own opposite: 0 or 1/2 along each axis."""
         wanted = self.method(material, method).ansatz.number
         twists = self.material(material).twists
-        twisted = any(abs(2 * x - round(2 * x)) > 1e-9 for t in twists for x in t.frac)
+        twisted = not all(t.is_own_opposite for t in twists)
         if wanted == "real" and twisted:
             raise ConfigError(
                 f"method '{method}' asks for real orbitals, but material '{material}' has twists "

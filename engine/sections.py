@@ -100,6 +100,7 @@ def _of_method(campaign, stage: str, facts: Material, method: str, twist: int) -
         "number": campaign.number(facts.name, method),
         "precision": options.precision,
         "ansatz": options.ansatz,
+        **({"antiperiodic": True} if campaign.antiperiodic(facts.name, method) else {}),
     }
     if stage == "evaluate":
         content["n_cells"] = facts.n_cells

@@ -95,6 +95,7 @@ class Reference:
         centres: (A, 3) where the Gaussians sit, bohr; None for the nuclei.
         broken: Whether up and down differ in a mean field with as many of each: exchanging
             their orbitals gives another determinant of the same energy.
+        antiperiodic: Whether real orbitals may change sign from cell to cell: twists of 1/2.
     """
 
     coefficients: tuple[Array, ...]
@@ -108,6 +109,7 @@ class Reference:
     atomic: AtomicOrbitals | None = None
     centres: Array | None = None
     broken: bool = dataclasses.field(default=False, metadata={"static": True})
+    antiperiodic: bool = dataclasses.field(default=False, metadata={"static": True})
 
 
 class Alone(NamedTuple):

@@ -43,7 +43,8 @@ class AnsatzConfig:
         default=1.0,
     )
     number: str = key(
-        "real or complex orbitals; auto takes real where all twists are zero",
+        "real or complex orbitals; auto takes real where all twists are zero, or 0 or 1/2 with "
+        "ansatz transferable",
         default="auto",
         choices=("auto", "real", "complex"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -30,7 +31,13 @@ CHANNELS = {"up": 0, "down": 1, "positron_up": 2, "positron_down": 3}
 
 
 def make_reference(
-    mean_field: MeanField, system: System, S: np.ndarray, *, complex_orbitals: bool, dtype: Any
+    mean_field: MeanField,
+    system: System,
+    S: np.ndarray,
+    *,
+    complex_orbitals: bool,
+    dtype: Any,
+    antiperiodic: bool = False,
 ) -> Reference:
     """Returns the occupied orbitals of the simulation cell.
 
@@ -43,12 +50,13 @@ def make_reference(
         S: (3, 3) integers, supercell L = S @ a.
         complex_orbitals: Whether a periodic cell gets complex coefficients; a molecule's are real.
         dtype: Real floating-point type of the result.
+        antiperiodic: Whether real orbitals are at twists of 1/2, or share programs with such.
 
     Raises:
         DataError: The mean field is of another structure, twist or number of electrons.
-        ConfigError: Real orbitals at a twist.
+        ConfigError: Real orbitals at a twist where there are none.
     """
-    _check_twist(mean_field, system, complex_orbitals)
+    _check_twist(mean_field, system, complex_orbitals, antiperiodic)
     if mean_field.method == oscillator.METHOD:
         return oscillator.make_reference(system, dtype)
     if mean_field.method == localised.METHOD:
@@ -73,7 +81,8 @@ def make_reference(
         coefficients, number = [real_orbitals(c, e, overlap) for c, _, e in sets], dtype
         kpoints = [np.zeros_like(k) for k in kpoints]
     cells = len(shifts) // len(mean_field.positions)
-    return _assemble(mean_field, system, coefficients, kpoints, cells, dtype, number)
+    made = _assemble(mean_field, system, coefficients, kpoints, cells, dtype, number)
+    return dataclasses.replace(made, antiperiodic=antiperiodic)
 
 
 def _assemble(
@@ -167,11 +176,13 @@ def _bloch_sums(
     m = jnp.asarray(reference.images, r.dtype)
     d = d - n @ lattice - (m @ lattice)[:, None]
     values = gto.evaluate_displacements(reference.basis, d)
-    if not twisted:
+    if not twisted and not reference.antiperiodic:
         return jnp.sum(values, axis=0), jnp.zeros_like(values[0])
     near, far = 2 * jnp.pi * (n @ theta), 2 * jnp.pi * (m @ theta)
-    real, imag = jnp.cos(far) @ values, jnp.sin(far) @ values
     near = near[_atom_of_function(reference.basis)]
+    if not twisted:
+        return jnp.cos(near) * (jnp.cos(far) @ values), jnp.zeros_like(values[0])
+    real, imag = jnp.cos(far) @ values, jnp.sin(far) @ values
     return (
         jnp.cos(near) * real - jnp.sin(near) * imag,
         jnp.cos(near) * imag + jnp.sin(near) * real,
@@ -216,7 +227,9 @@ def _channel(name: str, available: int) -> int:
     return CHANNELS[name]
 
 
-def _check_twist(mean_field: MeanField, system: System, complex_orbitals: bool) -> None:
+def _check_twist(
+    mean_field: MeanField, system: System, complex_orbitals: bool, antiperiodic: bool
+) -> None:
     twist = np.asarray(system.twist, dtype=float)
     if np.abs(twist - mean_field.twist).max() > 1e-6:
         raise DataError(
@@ -226,11 +239,12 @@ def _check_twist(mean_field: MeanField, system: System, complex_orbitals: bool) 
             remedy="run the mean field of this twist",
         )
     bloch = system.cell.periodic and bool(system.symbols)
-    if bloch and not complex_orbitals and np.abs(twist).max() > 0:
+    turns = 2 * twist if antiperiodic else twist
+    if bloch and not complex_orbitals and np.abs(turns - np.round(turns)).max() > 1e-6:
         raise ConfigError(
             f"real orbitals at twist {twist.tolist()}",
             where="ansatz.number",
-            expected="complex orbitals where a twist is not zero",
+            expected="complex orbitals where a twist is not zero (ansatz transferable: 0 or 1/2)",
             remedy="set number: auto or complex",
         )
 

@@ -123,7 +123,14 @@ def load(
     here = file.system.with_twist(scf.twist)
     if (spin := sections["twist"].get("spin")) is not None:
         here = here.with_spin(spin)
-    reference = make_reference(scf, here, file.supercell, complex_orbitals=is_complex, dtype=dtype)
+    reference = make_reference(
+        scf,
+        here,
+        file.supercell,
+        complex_orbitals=is_complex,
+        antiperiodic=sections.get("antiperiodic", False),
+        dtype=dtype,
+    )
     ansatz = parse(AnsatzConfig, sections["ansatz"], where="ansatz")
     make = {"complex_orbitals": is_complex, "dtype": dtype, "reference_orbitals": evaluate_orbitals}
     index = f"twist-{sections['twist']['index']:03d}"

@@ -37,6 +37,11 @@ class Twist:
     weight: float
     spin: int | None = None
 
+    @property
+    def is_own_opposite(self) -> bool:
+        """Whether it is 0 or 1/2 along every vector: boundary conditions are real, up to a sign."""
+        return all(abs(2 * x - round(2 * x)) < 1e-9 for x in self.frac)
+
 
 def enumerate_twists(
     options: TwistConfig,

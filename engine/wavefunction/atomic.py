@@ -136,7 +136,7 @@ class Exponentials(nn.Module):
 def moments(values: Array, where: Place, angular: int) -> Array:
     """Returns the sums over images M (A, waves, EXPONENTS, (angular + 1)^2).
 
-    Waves are one, the cosine and the sine of the phases, or one alone.
+    Waves are one, the cosine and the sine of the phases; one and the signs; or one alone.
 
     Args:
         values: (A, EXPONENTS, T) of `Exponentials`.
@@ -210,6 +210,8 @@ def _turned(sums: Array, where: Place) -> list[Array]:
     if where.waves is None:
         return [sums[0]]
     cosine, sine = (wave(where.half_turns)[:, None, None] for wave in (cos_pi, sin_pi))
+    if len(where.waves) == 1:
+        return [cosine * sums[1]]
     _, real, imag = sums
     return [cosine * real - sine * imag, sine * real + cosine * imag]
 

@@ -117,7 +117,8 @@ class Place(NamedTuple):
         distance: (A, T) bohr.
         window: (A, T).
         half_turns: (A,) phase of the image without translation, in units of pi.
-        waves: (2, T) cosine and sine of the phases of the others to it, or nothing.
+        waves: (2, T) cosine and sine of the phases of the others to it, the cosine alone where
+            they are signs, or nothing.
     """
 
     vectors: Array
@@ -132,14 +133,14 @@ class Place(NamedTuple):
         return Place(*(x[atoms] for x in own), waves)
 
 
-def place(r: Array, system: System, images: Images, *, twisted: bool) -> Place:
+def place(r: Array, system: System, images: Images, *, waves: int) -> Place:
     """Returns the displacements of a particle at r (3,) from the images of all nuclei.
 
     Args:
         r: Bohr.
         system: Nuclei, lattice and twist.
         images: Of the system.
-        twisted: Whether images have phases.
+        waves: 2 where images have phases, 1 where signs, 0 where neither.
     """
     d = r - system.positions.astype(r.dtype)
     if not system.cell.periodic:
@@ -156,12 +157,11 @@ def place(r: Array, system: System, images: Images, *, twisted: bool) -> Place:
     window = jnp.maximum(1 - share, 0) ** 3
     for k in sorted(set(range(3)) - set(images.axes)):
         window = window * (1 - (2 * frac[:, k, None]) ** 4) ** 3
-    waves = None
-    if twisted:
-        between = -2 * shifts @ system.twist.astype(r.dtype)
-        waves = jnp.stack([cos_pi(between), sin_pi(between)])
+    between = -2 * shifts @ system.twist.astype(r.dtype)
+    phases = [wave(between) for wave in (cos_pi, sin_pi)[:waves]]
     half_turns = 2 * near @ system.twist.astype(r.dtype)
-    return Place(vectors, length(squared), window, half_turns, waves)
+    stacked = jnp.stack(phases) if phases else None
+    return Place(vectors, length(squared), window, half_turns, stacked)
 
 
 def _along(vectors: Array, squared: Array, lattice: Array, axes: Sequence[int]) -> Array:

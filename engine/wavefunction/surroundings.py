@@ -57,12 +57,12 @@ class Frame(NamedTuple):
     Attributes:
         elements: Its elements.
         images: Over which sums over the lattice go.
-        twisted: Whether images have phases.
+        waves: 2 where images have phases, 1 where signs, 0 where neither.
     """
 
     elements: tuple[Element, ...]
     images: Images
-    twisted: bool
+    waves: int
 
 
 class Surroundings(FermiNet):
@@ -133,7 +133,7 @@ class NuclearSurroundings(Surroundings):
         per element, e, V e, and the groups of functions.
         """
         frame = self.frame
-        where = place(r, system, frame.images, twisted=frame.twisted)
+        where = place(r, system, frame.images, waves=frame.waves)
         values, log_scale = self.exponentials(where, system)
         total, rows = 0, []
         for e, x in zip(self.frame.elements, values, strict=True):

@@ -186,10 +186,11 @@ def make(
     dtype = jnp.dtype(dtype)
     sizes = (config.layers, config.width, config.pair_width, config.jastrow, dtype)
     if reference.atomic:
+        waves = 2 if complex_orbitals else int(reference.antiperiodic)
         frame = Frame(
             atomic.elements(system.symbols, reference.atomic.basis),
             images(system),
-            twisted=complex_orbitals and system.cell.periodic,
+            waves=waves if system.cell.periodic else 0,
         )
         _check_start(system, reference.atomic, frame)
         backbone = NuclearSurroundings(*sizes, frame=frame)

@@ -1,5 +1,7 @@
 """A wavefunction in parts is the whole: values, gradients and Laplacians, with unequal masses."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +28,7 @@ CASES = {
     "one-nucleus": Case(electrons(4, 1), nuclei=1),
     "periodic-twist": TWISTED(electrons(3, 2)),
     "periodic-real": Case(electrons(4, 2), periodic=True),
+    "standing": Case(electrons(3, 2), periodic=True, twist=(0.5, 0.0, 0.5)),
     "many-nuclei": TWISTED(electrons(2, 2), nuclei=4),
     "one-electron": TWISTED(electrons(1, 0), nuclei=4),
     "electron-gas": TWISTED(electrons(3, 2), nuclei=0),
@@ -36,7 +39,7 @@ CASES = {
 RUNS = [("ferminet", name) for name in ("open", "many-nuclei", "electron-gas")]
 RUNS += [("ferminet", "periodic-twist"), ("ferminet", "one-electron")]
 RUNS += [("psiformer", "periodic-twist"), ("residual", "open")]
-RUNS += [("transferable", "open"), ("transferable", "positron")]
+RUNS += [("transferable", name) for name in ("open", "positron", "standing")]
 LONG = [("ferminet", name) for name in ("open-complex", "one-nucleus", "periodic-real")]
 LONG += [("psiformer", "open")]
 RUNS += [pytest.param(*run, marks=pytest.mark.slow) for run in LONG]
@@ -51,10 +54,12 @@ def test_parts_are_the_whole(ansatz, name):
     if ansatz == "residual":
         read = len(system.counts) + (7 if case.periodic else 4) * case.nuclei
         options = {"name": "ferminet", "layers": 2, "width": read}
+    reference = make_reference(system, complex_orbitals=case.complex_orbitals)
+    reference = dataclasses.replace(reference, antiperiodic=name == "standing")
     wavefunction = make_wavefunction(
         type(SMALL)(**{**SMALL.__dict__, **options}),
         system,
-        reference := make_reference(system, complex_orbitals=case.complex_orbitals),
+        reference,
         complex_orbitals=case.complex_orbitals,
         dtype=jnp.float64,
         reference_orbitals=None,

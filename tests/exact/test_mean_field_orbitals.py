@@ -119,13 +119,14 @@ def test_single_precision_reference_stays_single(lih):
 
 
 @pytest.mark.parametrize("S", [np.diag([3, 1, 1]), np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 1]])])
-def test_real_combinations_span_the_same_determinant(S):
-    n = round(np.linalg.det(S))
-    mean_field = solve(
-        H2, S, n, n, 0, np.zeros(3), MeanFieldConfig(basis="sto-3g", integrals="gdf")
-    )
-    system = simulation(H2, S, np.zeros(3), n, n)
-    make = lambda c: make_reference(mean_field, system, S, complex_orbitals=c, dtype=jnp.float64)
+@pytest.mark.parametrize("twist", [(0.0, 0.0, 0.0), (0.5, 0.0, 0.5)])
+def test_real_combinations_span_the_same_determinant(S, twist):
+    """At twists of 1/2 they change sign from cell to cell."""
+    n, twist = round(np.linalg.det(S)), np.array(twist)
+    mean_field = solve(H2, S, n, n, 0, twist, MeanFieldConfig(basis="sto-3g", integrals="gdf"))
+    system = simulation(H2, S, twist, n, n)
+    kinds = {"dtype": jnp.float64, "antiperiodic": bool(np.any(twist))}
+    make = lambda c: make_reference(mean_field, system, S, complex_orbitals=c, **kinds)
     walkers = np.stack(
         [points_around(system, n)]
         + [2.5 * np.random.default_rng(i).normal(size=(n, 3)) for i in range(6)]
@@ -140,6 +141,9 @@ def test_real_combinations_span_the_same_determinant(S):
     )
     ratio = np.abs(np.linalg.det(exact)) / np.abs(np.linalg.det(real))
     np.testing.assert_allclose(ratio, 1.0, rtol=1e-5)  # both sets are orthonormal
+    moved = walkers + np.asarray(system.cell.lattice)[0]
+    there = jax.vmap(lambda w: evaluate_orbitals(make(False), w, system)[0])(jnp.asarray(moved))
+    np.testing.assert_allclose(there, np.cos(2 * np.pi * twist[0]) * real, atol=1e-10)
 
 
 def test_open_molecule_agrees_with_pyscf():

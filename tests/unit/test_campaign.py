@@ -116,6 +116,10 @@ def test_a_transferable_network_starts_from_another_cell(folder):
     write(folder, "methods/net.yaml", TRANSFERABLE)
     campaign = moved(folder, change=("supercell: [2, 1, 1]", "supercell: [4, 1, 1]"))
     assert [campaign.source("wide", "net", k) for k in (0, 2)] == [("chain", 0), ("chain", 2)]
+    with pytest.raises(ConfigError, match=r"(?s)'wide' is real.*set ansatz\.number: complex"):
+        moved(folder, change=("grid: [4, 1, 1]", "grid: [2, 1, 1]"))
+    both = TRANSFERABLE.replace("transferable}", "transferable, number: complex}")
+    write(folder, "methods/net.yaml", both)
     campaign = moved(folder, change=("grid: [4, 1, 1]", "grid: [2, 1, 1]"))
     assert [t.frac[0] for t in campaign.twists("wide")] == [0, 0.5]
     assert [campaign.source("wide", "net", k) for k in (0, 1)] == [("chain", 0), ("chain", 2)]
@@ -253,6 +257,23 @@ def test_gamma_is_real_for_networks_and_complex_for_bloch_orbitals(folder):
     write(folder, "materials/chain.yaml", CHAIN.replace("[4, 1, 1]", "[1, 1, 1]"))
     assert checked(folder).number("chain", "net") == "real"
     assert checked(folder).number("chain", "slater") == "complex"
+
+
+@pytest.mark.parametrize(
+    ("grid", "number"), [("[2, 1, 1]", "real"), ("[3, 1, 1]", "complex"), ("[1, 1, 1]", "real")]
+)
+def test_twists_of_one_half_are_real_for_networks_on_atomic_functions(folder, grid, number):
+    write(folder, "materials/chain.yaml", CHAIN.replace("[4, 1, 1]", grid))
+    two = checked(folder)
+    assert two.number("chain", "net") == ("real" if grid == "[1, 1, 1]" else "complex")
+    assert "antiperiodic" not in two.sections("vmc", "chain", "net", 0)
+    write(folder, "methods/net.yaml", TRANSFERABLE)
+    campaign = checked(folder)
+    assert campaign.number("chain", "net") == number
+    signs = number == "real" and grid != "[1, 1, 1]"
+    for twist in range(len(campaign.twists("chain"))):
+        found = campaign.sections("vmc", "chain", "net", twist)
+        assert (found["number"], found.get("antiperiodic", False)) == (number, signs)
 
 
 def test_all_twists_of_a_material_are_of_one_kind(folder):

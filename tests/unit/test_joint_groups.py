@@ -12,7 +12,7 @@ twists: {{grid: {grid}}}
 mean_field: {{basis: sto-3g}}
 """
 NET = """
-ansatz: {name: transferable}
+ansatz: {name: transferable, number: complex}
 optimizer: {name: spring}
 pretrain: {steps: 0}
 vmc: {steps: 10, min_steps: null}
@@ -98,7 +98,7 @@ def test_what_repeats_the_common_training(folder, path, old, new, again):
         ("campaign.yaml", "method: net", "method: other", "does not run with method 'other'"),
         ("methods/net.yaml", "transferable", "ferminet", "belong to one twist"),
         ("methods/net.yaml", "min_steps: null", "transfer_steps: 5", "vmc.transfer_steps"),
-        ("materials/long.yaml", "[2, 1, 1]}", "[1, 1, 1]}", "set ansatz.number: complex"),
+        ("methods/net.yaml", ", number: complex", "", "set ansatz.number: complex"),
         ("materials/long.yaml", "species: H", "species: He", "set of elements of 'long' is He"),
         ("materials/long.yaml", "sto-3g", "cc-pvdz", "basis of 'long' is cc-pvdz"),
         ("campaign.yaml", "[short, long]}", "[short, short]}", "each one once"),

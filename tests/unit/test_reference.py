@@ -200,6 +200,19 @@ def test_images_hold_every_point_within_reach():
     assert {tuple(m) for m in box[sampled < 5.5]} <= found
 
 
+@pytest.mark.parametrize("twist", [(0.5, 0.0, 0.0), (0.5, -0.5, 0.0), (0.25, 0.0, 0.0)])
+def test_real_orbitals_are_for_twists_of_zero_and_one_half(twist):
+    build = {"complex_orbitals": False, "dtype": jnp.float64}
+    with pytest.raises(ConfigError, match="real orbitals at twist"):
+        make_reference(fake(twist), system_at(twist), S, **build)
+    if twist[0] == 0.5:
+        made = make_reference(fake(twist), system_at(twist), S, antiperiodic=True, **build)
+        assert made.antiperiodic and made.coefficients[0].dtype == jnp.float64
+        return
+    with pytest.raises(ConfigError, match="real orbitals at twist"):
+        make_reference(fake(twist), system_at(twist), S, antiperiodic=True, **build)
+
+
 def test_conjugation_breaking_orbitals_warn(caplog):
     zero = [0.0, 0.0, 0.0]
     mean_field = fake(zero)

@@ -93,6 +93,58 @@ def test_without_dressing_the_orbitals_are_those_of_the_mean_field():
     assert not np.any(matrices[0][:2, 2:])
 
 
+def _standing(twist):
+    """A chain with real orbitals, whose programs are those of twists of 0 and 1/2."""
+    system, reference = chain(4, twist)
+    real = tuple(c.real for c in reference.atomic.coefficients)
+    atomic_ = dataclasses.replace(reference.atomic, coefficients=real)
+    return system, dataclasses.replace(reference, atomic=atomic_, antiperiodic=True)
+
+
+@pytest.mark.parametrize("twist", [0.0, 0.5])
+def test_at_twists_of_zero_and_one_half_psi_can_be_real(twist):
+    """Dressed by the same: the complex one whose dressing has no imaginary part."""
+    system, reference = _standing(twist)
+    build = {"dtype": jnp.float64, "reference_orbitals": None}
+    real, turned = (
+        make_wavefunction(ANSATZ, system, reference, complex_orbitals=c, **build)
+        for c in (False, True)
+    )
+    params = jax.jit(real.init)(jax.random.key(1), system, reference)
+    doubled = {
+        name: jax.tree.map(lambda x: jnp.concatenate([x, 0 * x], axis=-1), leaf)
+        if name.startswith("dressing")
+        else leaf
+        for name, leaf in params["head"].items()
+    }
+    rng = np.random.default_rng(3)
+    walkers = system.positions + jnp.asarray(rng.normal(size=(5, 4, 3)) * 2.0)
+    there = walkers.at[:, 1].add(system.cell.lattice[0]).at[:, 2].add(-2 * system.cell.lattice[0])
+
+    def values(wavefunction, params, reference, walkers):
+        one = lambda w: wavefunction.apply(params, w, system, reference)  # noqa: E731
+        return jax.jit(jax.vmap(one))(walkers)
+
+    complex_ = dataclasses.replace(
+        reference,
+        atomic=dataclasses.replace(
+            reference.atomic, coefficients=tuple(c + 0j for c in reference.atomic.coefficients)
+        ),
+    )
+    found = values(real, params, reference, walkers)
+    wanted = values(turned, {**params, "head": doubled}, complex_, walkers)
+    np.testing.assert_allclose(found.log, wanted.log, atol=1e-9)
+    np.testing.assert_allclose(np.cos(found.arg - wanted.arg), 1.0, atol=1e-9)
+    moved = values(real, params, reference, there)
+    np.testing.assert_allclose(moved.log, found.log, atol=1e-9)
+    np.testing.assert_allclose(np.cos(moved.arg - found.arg), np.cos(2 * np.pi * twist), atol=1e-9)
+    if twist == 0:
+        plain = dataclasses.replace(reference, antiperiodic=False)
+        same = make_wavefunction(ANSATZ, system, plain, complex_orbitals=False, **build)
+        without = values(same, params, plain, walkers)
+        np.testing.assert_allclose(without.log, found.log, atol=1e-9)
+
+
 def bloch(walker, system, reference):
     """The mean field's orbitals (n, n), Gaussians summed over the lattice at the twist."""
     images = np.arange(-4, 5)
@@ -273,7 +325,7 @@ def test_most_lattice_constants_of_an_equation_of_state_share_their_images():
 
 def sums_of(system, r):
     """Orbitals' sums of each atom at the twist, (A, EXPONENTS, 9), complex."""
-    where = place(r, system, images(system), twisted=True)
+    where = place(r, system, images(system), waves=2)
     values = jnp.exp(-where.distance[:, None] * jnp.linspace(0.3, 2.0, 3)[:, None])
     sums = atomic.moments(values, where, 2)
     phases = jnp.exp(1j * jnp.pi * where.half_turns)
