@@ -1,6 +1,7 @@
 """Independent samples per second of a trained network, against moves per sample and acceptance.
 
     python benchmarks/sampling.py results/lih/ferminet/twist-000 --moves 5 10 --acceptance 0.3 0.5
+    python benchmarks/sampling.py results/lih/ferminet/twist-000 --moves 5 10 --proposal langevin
 
 The folder is that of a run that has come as far as `vmc`. A step makes moves of all walkers and
 evaluates their local energies. Printed are the steps per independent sample (the integrated
@@ -24,7 +25,8 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 from engine import campaign  # noqa: E402
-from engine.estimator.statistics import estimate, stream_count  # noqa: E402
+from engine.config.method import ACCEPTANCES  # noqa: E402
+from engine.estimator.statistics import Estimate, estimate, stream_count  # noqa: E402
 from engine.stage.job import load, read_start, restored  # noqa: E402
 from engine.stage.programs import make_measure  # noqa: E402
 from engine.system.system import System  # noqa: E402
@@ -36,28 +38,35 @@ def main() -> None:
     options.add_argument("run", type=Path, help="results/<material>/<method>/twist-<k>")
     options.add_argument("--campaign", type=Path, default=Path("campaign.yaml"))
     options.add_argument("--moves", type=int, nargs="+", default=[2, 5, 10, 20])
-    options.add_argument("--acceptance", type=float, nargs="+", default=[0.35])
+    options.add_argument("--acceptance", type=float, nargs="+", default=[None])
+    options.add_argument("--proposal", choices=tuple(ACCEPTANCES), default="gaussian")
     options.add_argument("--steps", type=int, default=400)
     chosen = options.parse_args()
     for acceptance in chosen.acceptance:
         for moves in chosen.moves:
-            energy, distance, seconds, walkers = measure(chosen, moves, acceptance)
+            acceptance = acceptance or ACCEPTANCES[chosen.proposal]
+            found, distance, seconds, walkers = measure(chosen, moves, acceptance)
+            energy = found.tau
+            taus = [tau for tau in (energy, distance) if not math.isnan(tau)]
             print(
-                f"acceptance {acceptance:.2f} moves {moves:3d}: tau {energy:5.2f} (energy) "
-                f"{distance:5.2f} (distance) steps, {seconds:.4f} s/step, "
-                f"{walkers / (np.nanmax([energy, distance]) * seconds):7.0f} independent samples/s",
+                f"{chosen.proposal:8} acceptance {acceptance:.2f} moves {moves:3d}: "
+                f"tau {energy:5.2f} (energy) {distance:5.2f} (distance) steps, "
+                f"{seconds:.4f} s/step, {walkers / (max(taus) * seconds):7.0f} independent "
+                f"samples/s, "
+                f"{found.mean:.5f} +- {found.error:.5f} Ha",
                 flush=True,
             )
 
 
 def measure(
     chosen: argparse.Namespace, moves: int, acceptance: float
-) -> tuple[float, float, float, int]:
-    """Returns tau of energy and distance in steps, processor seconds per step, and walkers."""
+) -> tuple[Estimate, float, float, int]:
+    """Returns the energy, tau of the distance in steps, processor seconds per step, and walkers."""
     material, method, twist = chosen.run.parts[-3:]
     plan = campaign.load(chosen.campaign, chosen.campaign.parent)
     sections = plan.sections("evaluate", material, method, int(twist.removeprefix("twist-")))
-    sections["sampler"] |= {"moves": moves, "acceptance": acceptance, "equilibration": 100}
+    moved = {"moves": moves, "acceptance": acceptance, "proposal": chosen.proposal}
+    sections["sampler"] |= moved | {"equilibration": 100}
     folder = chosen.run.parents[1]
     field = folder / f"mean_field/{plan.method(material, method).reference}/{twist}.h5"
     start = chosen.run / "vmc/checkpoint.h5"
@@ -75,7 +84,7 @@ def measure(
             distances.append(distance_from_nuclei(state.walkers, job.system))
     streams = np.array(energies).reshape(chosen.steps, stream_count(job.walkers), -1).mean(axis=2)
     slow = estimate(np.array(distances)).tau if distances else math.nan
-    return estimate(streams).tau, slow, float(np.median(seconds)), job.walkers
+    return estimate(streams), slow, float(np.median(seconds)), job.walkers
 
 
 def distance_from_nuclei(walkers: jax.Array, system: System) -> np.ndarray:

@@ -95,6 +95,10 @@ class HamiltonianConfig:
     )
 
 
+ACCEPTANCES = {"gaussian": 0.35, "langevin": 0.55}
+"""Per proposal: with it walkers become independent of where they were the soonest."""
+
+
 @dataclasses.dataclass(frozen=True)
 class SamplerConfig:
     """Metropolis sampling."""
@@ -107,10 +111,25 @@ class SamplerConfig:
         unit="bohr",
         above=0,
     )
-    acceptance: float = key("acceptance the width adapts to", default=0.35, above=0, below=1)
+    proposal: str = key(
+        "how a move is proposed: gaussian, or langevin, which goes along the gradient of psi, too",
+        default="gaussian",
+        choices=("gaussian", "langevin"),
+    )
+    acceptance: float | None = key(
+        "acceptance the width adapts to; when left out 0.35 of gaussian, 0.55 of langevin",
+        default=None,
+        above=0,
+        below=1,
+    )
     equilibration: int = key(
         "steps (of `moves` moves) before averages or optimisation start", default=50, at_least=0
     )
+
+    def __post_init__(self) -> None:
+        """Fills in what was left out."""
+        if self.acceptance is None:
+            object.__setattr__(self, "acceptance", ACCEPTANCES[self.proposal])
 
 
 OPTIMIZER_SETTINGS = {

@@ -50,31 +50,37 @@ SLOW = {
 }
 
 
-def method(walkers, steps):
+def method(walkers, steps, **sampler):
     return {
         "ansatz": {"name": "slater"},
         "precision": "float64",
-        "sampler": {"walkers": walkers, "moves": 8, "equilibration": 60, "acceptance": 0.525},
+        "sampler": {"walkers": walkers, "moves": 8, "equilibration": 60, "acceptance": 0.525}
+        | sampler,
         "pretrain": {"steps": 0},
         "vmc": {"steps": 0},
         "evaluate": {"min_steps": steps, "max_steps": steps},
     }
 
 
-def difference(tmp_path, case, walkers, steps):
+def difference(tmp_path, case, walkers, steps, **sampler):
     """Returns (VMC - mean field, error), hartree per simulation cell, and the result."""
     material, twist = case
     periodic = (
         material["structure"].get("lattice_bohr") or material["structure"]["kind"] == "prototype"
     )
-    run = sections(material, method(walkers, steps), twist, "complex" if periodic else "real")
+    run = sections(
+        material, method(walkers, steps, **sampler), twist, "complex" if periodic else "real"
+    )
     result = stages(tmp_path, run)
     return result["energy_ha"] - result["mean_field_ha"], result["error_ha"], result
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_determinant_has_the_mean_field_energy(tmp_path, name):
-    gap, error, result = difference(tmp_path, CASES[name], 160, 80)
+@pytest.mark.parametrize(
+    ("name", "proposal"),
+    [*((name, "gaussian") for name in CASES), ("molecule", "langevin")],
+)
+def test_determinant_has_the_mean_field_energy(tmp_path, name, proposal):
+    gap, error, result = difference(tmp_path, CASES[name], 160, 80, proposal=proposal)
     assert error < 1.5e-2
     assert abs(gap) < 3.5 * error
     assert abs(result["imag_ha"]) < 10 * error

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.config import SamplerConfig
+from engine.config.method import ACCEPTANCES
 from engine.sampler.initial import home_nuclei, initial_walkers
 from engine.sampler.metropolis import make_metropolis, room
 from engine.system.cell import Cell
@@ -37,26 +38,48 @@ def sampled(log_density, here, walkers=2000, steps=60, **options):
     return state, infos
 
 
-def test_hydrogen_density_moments_and_acceptance():
-    state, infos = sampled(lambda r: -2 * jnp.linalg.norm(r, axis=-1).sum(-1), system())
+PROPOSALS = pytest.mark.parametrize("proposal", sorted(ACCEPTANCES))
+
+
+@PROPOSALS
+def test_hydrogen_density_moments_and_acceptance(proposal):
+    density = lambda r: -2 * jnp.linalg.norm(r, axis=-1).sum(-1)
+    state, infos = sampled(density, system(), proposal=proposal)
     radius = np.linalg.norm(state.walkers[:, 0], axis=-1)
     assert radius.mean() == pytest.approx(1.5, abs=4 * 0.87 / np.sqrt(2000))
     assert (1 / radius).mean() == pytest.approx(1.0, abs=0.1)
-    assert float(infos[-1]["acceptance"]) == pytest.approx(0.35, abs=0.05)
+    wanted = ACCEPTANCES[proposal]
+    assert float(infos[-1]["acceptance"]) == pytest.approx(wanted, abs=0.05)
 
 
-def test_electrons_and_positrons_have_widths_of_their_own():
+@PROPOSALS
+def test_a_density_with_a_node_is_drawn_from(proposal):
+    """2p of hydrogen: x^2 has mean and variance 6, 108, z^2 18, 396, and |z| < 1/2 a share 0.00491.
+
+    The gradient of log psi has no bound at z = 0.
+    """
+    density = lambda r: 2 * jnp.log(jnp.abs(r[:, 0, 2])) - jnp.linalg.norm(r[:, 0], axis=-1)
+    state, _ = sampled(density, system(), walkers=8000, steps=100, proposal=proposal)
+    place = np.asarray(state.walkers)[:, 0]
+    error = np.sqrt(np.array([108, 108, 396]) / 8000)
+    assert np.abs(np.mean(place**2, axis=0) - [6, 6, 18]) / error == pytest.approx(0, abs=4)
+    near = np.mean(np.abs(place[:, 2]) < 0.5)
+    assert near == pytest.approx(0.00491, abs=4 * np.sqrt(0.00491 / 8000))
+
+
+@PROPOSALS
+def test_electrons_and_positrons_have_widths_of_their_own(proposal):
     """A density that holds the electrons thirty times tighter than the positron."""
     tight, wide = 0.1, 3.0
     spread = np.array([tight, tight, wide])
     both = system(species=(*electrons(1, 1), Species("positron_up", 1, 1.0)))
     log_density = lambda r: -((r / spread[:, None]) ** 2 / 2).sum((-1, -2))
-    state, infos = sampled(log_density, both, steps=200)
+    state, infos = sampled(log_density, both, steps=200, proposal=proposal)
     found = np.asarray(state.walkers).std(axis=(0, 2))
     assert found == pytest.approx(spread, rel=5 / np.sqrt(2 * 3 * 2000))
     last = infos[-1]
     assert last["width_bohr"] < 3 * tight and last["width_positron_up_bohr"] > 0.5 * wide
-    assert float(last["acceptance"]) == pytest.approx(0.35, abs=0.05)
+    assert float(last["acceptance"]) == pytest.approx(ACCEPTANCES[proposal], abs=0.05)
 
 
 def test_width_is_frozen_without_adaptation():
@@ -65,7 +88,8 @@ def test_width_is_frozen_without_adaptation():
     assert widths[1] != widths[0] and len(set(widths[30:])) == 1
 
 
-def test_periodic_walkers_stay_in_the_cell_and_follow_the_density():
+@PROPOSALS
+def test_periodic_walkers_stay_in_the_cell_and_follow_the_density(proposal):
     lattice = jnp.array([[4.0, 0.0, 0.0], [1.0, 5.0, 0.0], [0.0, 0.5, 6.0]])
     here = system(cell=Cell(lattice, periodic=True))
     b = here.cell.reciprocal
@@ -73,7 +97,7 @@ def test_periodic_walkers_stay_in_the_cell_and_follow_the_density():
     def log_density(r):
         return jnp.log(1 + 0.8 * jnp.cos(r[:, 0] @ b[0]))
 
-    state, _ = sampled(log_density, here, walkers=4000)
+    state, _ = sampled(log_density, here, walkers=4000, proposal=proposal)
     frac = np.asarray(here.cell.fractional(state.walkers))
     assert frac.min() >= 0 and frac.max() < 1 + 1e-12
     mean = np.cos(np.asarray(state.walkers[:, 0]) @ np.asarray(b[0])).mean()
@@ -150,9 +174,11 @@ def test_a_flat_density_does_not_widen_the_moves_beyond_the_cell():
 
 
 @pytest.mark.parametrize("nowhere", [-jnp.inf, jnp.nan])
-def test_walkers_that_start_where_there_is_no_density_move_to_where_there_is(nowhere):
+@PROPOSALS
+def test_walkers_that_start_where_there_is_no_density_move_to_where_there_is(nowhere, proposal):
     here = system()
-    sampler = make_metropolis(SamplerConfig(walkers=200, moves=20, width_bohr=0.5))
+    options = SamplerConfig(walkers=200, moves=20, width_bohr=0.5, proposal=proposal)
+    sampler = make_metropolis(options)
     start = jnp.full((200, 1, 3), 2.0).at[:100].set(0.5)
 
     def log_density(walkers):
@@ -165,9 +191,11 @@ def test_walkers_that_start_where_there_is_no_density_move_to_where_there_is(now
     assert 0 < info["acceptance"] < 1
 
 
-def test_the_density_stands_in_the_program_once():
+@PROPOSALS
+def test_the_density_stands_in_the_program_once(proposal):
+    """With its gradient: forwards and backwards."""
     here = system(species=(*electrons(1, 1), Species("positron_up", 1, 1.0)))
-    sampler = make_metropolis(SamplerConfig(walkers=8, moves=3))
+    sampler = make_metropolis(SamplerConfig(walkers=8, moves=3, proposal=proposal))
     calls = []
 
     @jax.jit
@@ -178,7 +206,7 @@ def test_the_density_stands_in_the_program_once():
     state = sampler.init(jnp.ones((8, 3, 3)), here)
     step = lambda state: sampler.step(jax.random.key(1), log_density, state, here, 0.0)
     text = jax.jit(step).lower(state).as_text()
-    assert text.count("call @log_density") == 1
+    assert text.count("call @log_density") == (2 if proposal == "langevin" else 1)
 
 
 def test_the_acceptance_counts_moves_alone():
