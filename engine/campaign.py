@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine import config, families, matching, models, sections
+from engine import config, families, matching, models, number, sections
 from engine.config.contrast import resolve
 from engine.errors import ConfigError, nearest
 from engine.io import document
@@ -194,51 +194,11 @@ class Campaign:
 
     def number(self, material: str, method: str) -> str:
         """Returns whether the wavefunction is "real" or "complex"."""
-        if self.space(material, method) == "fock":
-            return self._fock_number(material, method)
-        facts, ansatz = self.material(material), self.method(material, method).ansatz
-        twisted = facts.periodic and any(any(t.frac) for t in facts.twists)
-        if twisted and ansatz.name == "transferable":
-            twisted = not all(t.is_own_opposite for t in facts.twists)
-        waves = facts.periodic and ansatz.name == "slater"
-        if facts.config.is_electron_gas:
-            twisted, waves = not facts.standing_waves, False
-        if ansatz.number == "real" and (twisted or waves):
-            raise ConfigError(
-                f"method '{method}' asks for real orbitals, but material "
-                f"'{material}' needs complex ones",
-                where=str(find(self.root, "methods", method)),
-                expected="number: auto or number: complex",
-                remedy="delete the key 'number' from the section 'ansatz'",
-            )
-        if ansatz.number != "auto":
-            return ansatz.number
-        return "complex" if twisted or waves else "real"
-
-    def antiperiodic(self, material: str, method: str) -> bool:
-        """Tells whether real orbitals change sign from cell to cell at some twist."""
-        twisted = any(any(t.frac) for t in self.material(material).twists)
-        real = self.space(material, method) == "real" and self.number(material, method) == "real"
-        return real and twisted and not self.material(material).config.is_electron_gas
+        return number.number(self, material, method)
 
     def space(self, material: str, method: str) -> str:
         """Returns "real" or "fock"."""
         return self.method(material, method).space
-
-    def _fock_number(self, material: str, method: str) -> str:
-        """Integrals are real where every twist is its own opposite: 0 or 1/2 along each axis."""
-        wanted = self.method(material, method).ansatz.number
-        twists = self.material(material).twists
-        twisted = not all(t.is_own_opposite for t in twists)
-        if wanted == "real" and twisted:
-            raise ConfigError(
-                f"method '{method}' asks for real orbitals, but material '{material}' has twists "
-                "other than 0 and 1/2",
-                where=str(find(self.root, "methods", method)),
-                expected="number: auto or number: complex",
-                remedy="delete the key 'number' from the section 'ansatz'",
-            )
-        return wanted if wanted != "auto" else "complex" if twisted else "real"
 
     def sections(
         self, stage: str, material: str, method: str | None = None, twist: int | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from engine import config
 from engine.config.learned import LOCALISED
 from engine.library import Material
+from engine.number import antiperiodic
 from engine.system.twists import Twist
 
 STAGE_SECTIONS = {
@@ -100,7 +101,7 @@ def _of_method(campaign, stage: str, facts: Material, method: str, twist: int) -
         "number": campaign.number(facts.name, method),
         "precision": options.precision,
         "ansatz": options.ansatz,
-        **({"antiperiodic": True} if campaign.antiperiodic(facts.name, method) else {}),
+        **({"antiperiodic": True} if antiperiodic(campaign, facts.name, method) else {}),
     }
     if stage == "evaluate":
         content["n_cells"] = facts.n_cells

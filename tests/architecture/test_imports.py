@@ -33,9 +33,10 @@ ALLOWED = {
     "families": FOUNDATION,
     "joint": FOUNDATION | {"system", "io", "library"},
     "matching": FOUNDATION | {"system", "library", "models", "joint"},
-    "sections": FOUNDATION | {"system", "library"},
+    "number": FOUNDATION | {"system", "library"},
+    "sections": FOUNDATION | {"system", "library", "number"},
     "campaign": FOUNDATION
-    | {"system", "io", "library", "models", "families", "joint", "matching", "sections"},
+    | {"system", "io", "library", "models", "families", "joint", "matching", "number", "sections"},
     **{
         name: FOUNDATION | {"types", "system", "io", name}
         for name in (

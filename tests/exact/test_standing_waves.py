@@ -135,7 +135,7 @@ def test_a_campaign_takes_real_orbitals_where_it_can(tmp_path):
         (tmp_path / str(i)).mkdir()
         assert number(tmp_path / str(i), material) == (expected or "complex")
     (tmp_path / "refused").mkdir()
-    with pytest.raises(ConfigError, match="needs complex ones"):
+    with pytest.raises(ConfigError, match="has plane waves that are not pairs"):
         number(tmp_path / "refused", cases[2][0], {"number": "real"})
 
 
