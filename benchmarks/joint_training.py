@@ -3,13 +3,14 @@
     snakemake --profile profiles/local mean_fields --config campaign=FILE
     python benchmarks/joint_training.py twists h4-chain            # alone, handed on, together
     python benchmarks/joint_training.py together lih-cell-twists   # and nothing else
+    python benchmarks/joint_training.py together lih-cell-twists --number complex
     python benchmarks/joint_training.py supercell h8-chain h4-chain   # from nothing, from h4-chain
     python benchmarks/joint_training.py supercell h16-chain h8-chain --steps 4 12 25 50
     python benchmarks/joint_training.py table
     python benchmarks/joint_training.py figure --image out.png
 
 All runs share programs, network, optimizer and walkers. Numbers are evaluations with frozen
-parameters, in results/benchmarks/joint.json; what is there already is not repeated. The table has
+parameters, in results/benchmarks/joint.json (joint-complex.json where asked for); what is there already is not repeated. The table has
 averages over twists against the steps that all twists have cost together.
 """
 

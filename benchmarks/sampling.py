@@ -51,8 +51,8 @@ def main() -> None:
             print(
                 f"{chosen.proposal:8} acceptance {acceptance:.2f} moves {moves:3d}: "
                 f"tau {energy:5.2f} (energy) {distance:5.2f} (distance) steps, "
-                f"{seconds:.4f} s/step, {walkers / (max(taus) * seconds):7.0f} independent "
-                f"samples/s, "
+                f"{seconds:.4f} s/step, "
+                f"{walkers / (max(taus) * seconds):7.0f} independent samples/s, "
                 f"{found.mean:.5f} +- {found.error:.5f} Ha",
                 flush=True,
             )

@@ -89,6 +89,15 @@ def test_determinant_has_the_mean_field_energy(tmp_path, name, proposal):
     )
 
 
+def test_real_orbitals_at_twists_of_one_half_have_the_mean_field_energy(tmp_path):
+    """Through the stages, which tell orbitals that they change sign from cell to cell."""
+    material, _ = CASES["supercell at a twist"]
+    run = sections(material, method(160, 80), (0.5, 0, 0.5), "real") | {"antiperiodic": True}
+    result = stages(tmp_path, run)
+    assert result["imag_ha"] == 0 and result["error_ha"] < 2e-2
+    assert abs(result["energy_ha"] - result["mean_field_ha"]) < 3.5 * result["error_ha"]
+
+
 def test_a_twist_with_a_spin_of_its_own_has_the_mean_field_of_that_spin(tmp_path):
     """The system file says 2 + 2 electrons, the twist 3 + 1."""
     chain = {**CRYSTAL, "lattice_bohr": [[4.0, 0, 0], [0, 9.0, 0], [0, 0, 9.0]]}
