@@ -10,8 +10,9 @@
     python benchmarks/joint_training.py figure --image out.png
 
 All runs share programs, network, optimizer and walkers. Numbers are evaluations with frozen
-parameters, in results/benchmarks/joint.json (joint-complex.json where asked for); what is there already is not repeated. The table has
-averages over twists against the steps that all twists have cost together.
+parameters, in results/benchmarks/joint.json (joint-complex.json with --number complex); what is
+there already is not repeated. The table has averages over twists against the steps that all twists
+have cost together.
 """
 
 from __future__ import annotations
