@@ -5,6 +5,8 @@
 # make test-slow   the long tests, hours
 # make test-slurm  accidents on a real SLURM, which must be on the PATH (docs/cluster.md)
 # make bench       seconds of a VMC iteration, of the Fock-space engine, of learned Hamiltonians
+# make bench-gpu   on a GPU, whose peak in single precision is PEAK_TFLOPS (67: H200): iterations
+#                  of 32 and 108 electrons, FLOP/s, largest costs
 # make gpu         add JAX for NVIDIA GPUs (CUDA 13) to the environment
 # make lint        style of the code and of the workflow
 # make clean       delete the virtual environment and caches, never results
@@ -14,13 +16,16 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
+LARGE := h32 lih-222 lih-333
+WALKERS := 1024
+PEAK_TFLOPS := 67
 ENERGIES := results/tables/energies.csv
 REPORT := results/report.html
 
 export PYTHONPATH :=
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test test-slow test-slurm campaign table bench lint gpu clean
+.PHONY: demo test test-slow test-slurm campaign table bench bench-gpu lint gpu clean
 
 # The table of what there is, whatever became of the jobs; then their exit status.
 define run_campaign
@@ -57,6 +62,13 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/fock_scaling.py run --atoms 20 --core 2048 \
 	  --json results/benchmarks/fock.json
 	$(BIN)/python benchmarks/learned.py --json results/benchmarks/learned.json
+
+bench-gpu: $(STAMP)
+	@mkdir -p results/benchmarks
+	$(BIN)/python benchmarks/iteration.py --systems $(LARGE) --walkers $(WALKERS) --repeat 5 \
+	  --json results/benchmarks/gpu.json
+	for system in $(LARGE); do $(BIN)/python benchmarks/costs.py $$system --walkers $(WALKERS) \
+	  --peak-tflops $(PEAK_TFLOPS) || exit; done
 
 gpu: $(STAMP)
 	$(BIN)/python -m pip install --disable-pip-version-check -c requirements.lock "jax[cuda13]"

@@ -35,12 +35,12 @@ class Part(NamedTuple):
 
     Attributes:
         call: Runs it.
-        flops: Model FLOPs of a call; None where nobody counts them.
-        text: The compiled program; empty where it is several.
+        flops: Model FLOPs of a call.
+        text: The compiled program.
     """
 
     call: Callable[[], Any]
-    flops: float | None
+    flops: float
     text: str
 
 
@@ -103,7 +103,7 @@ def parts(facts: Mapping[str, Any]) -> dict[str, Part]:
         return holder
 
     stepping = (params, optimizer.init(params, key, batch), key, batch)
-    lowered = optimizer.step.lower(*stepping) if hasattr(optimizer.step, "lower") else None
+    lowered = optimizer.step.lower(*stepping)
     return {
         "sampling": Part(
             lambda: sample(*moving), passes * flops(forward), text(sample.lower(*moving))
@@ -113,7 +113,7 @@ def parts(facts: Mapping[str, Any]) -> dict[str, Part]:
             flops(whole.lower(*measuring)),
             text(local_energy.lower(*measuring)),
         ),
-        "optimizer": Part(step, lowered and flops(lowered), text(lowered) if lowered else ""),
+        "optimizer": Part(step, flops(lowered), text(lowered)),
     }
 
 
@@ -140,10 +140,8 @@ def measured(call: Callable[[], Any]) -> float:
     return statistics.median(seconds[2:])
 
 
-def rate(count: float | None, seconds: float, peak: float | None) -> str:
+def rate(count: float, seconds: float, peak: float | None) -> str:
     """Returns FLOPs, FLOP/s and their share of the device's peak, as words."""
-    if count is None:
-        return ", FLOPs not counted: several programs"
     share = f", {count / seconds / peak / 1e12:.1%} of the peak" if peak else ""
     return f", {count:.2e} FLOPs, {count / seconds / 1e9:.1f} GFLOP/s{share}"
 
@@ -165,7 +163,7 @@ def largest(part: Part) -> list[tuple[float, str]]:
                 spent[event.name] += event.duration_ns
     finally:
         shutil.rmtree(folder)
-    for name in [n for n in spent if re.match(r"(while|call|conditional)(\.|$)", n)]:
+    for name in [n for n in spent if re.match(r"(while|call|cond|conditional)(\.|$)", n)]:
         del spent[name]  # their bodies are there by themselves
     total = sum(spent.values()) or 1
     shapes = dict(re.findall(r"%([\w.-]+) = (\(?[\w\[\]{},\d]+)", part.text))

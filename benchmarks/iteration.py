@@ -6,7 +6,8 @@
 
 Every case runs in a process of its own, without the compilation cache. Seconds are medians of
 process time after compilation (wall time on a GPU), compile seconds those of the first calls;
-memory is the process's peak. Structures and mean fields are kept in results/benchmarks.
+memory is the process's peak (that of the device on a GPU). Structures and mean fields are kept in
+results/benchmarks: `--prepare` makes no more than these, for machines without PySCF.
 """
 
 from __future__ import annotations
@@ -37,10 +38,14 @@ def main() -> None:
     chosen = arguments()
     if chosen.one:
         return print(json.dumps(measure(json.loads(chosen.one))))
+    if chosen.prepare:
+        for name in chosen.systems:
+            planned(case(name, chosen.walkers[0], chosen))
+        return None
     rows = []
     for name in chosen.systems:
         for walkers in chosen.walkers:
-            rows.append(case(name, walkers, chosen))
+            rows.append(in_process(case(name, walkers, chosen)))
             show(rows[-1])
     if chosen.growth:
         growth(rows)
@@ -63,23 +68,29 @@ def arguments() -> argparse.Namespace:
     options.add_argument("--repeat", type=int, default=10)
     options.add_argument("--json", help="where to write the numbers")
     options.add_argument("--growth", action="store_true", help="exponents between sizes")
+    options.add_argument("--prepare", action="store_true", help="structures and mean fields alone")
     options.add_argument("--one", help=argparse.SUPPRESS)
     return options.parse_args()
 
 
 def case(name: str, walkers: int, chosen: argparse.Namespace) -> dict[str, Any]:
-    """Measures one system in a process of its own."""
-    facts = {
+    """Returns what is asked of one system."""
+    return {
         "system": name,
         "walkers": walkers,
         "method": chosen.method,
         "set": chosen.set,
         "repeat": chosen.repeat,
     }
+
+
+def in_process(facts: dict[str, Any]) -> dict[str, Any]:
+    """Measures a case in a process of its own."""
     command = [sys.executable, __file__, "--one", json.dumps(facts)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"{name}, {walkers} walkers:\n{done.stderr[-3000:]}")
+        place = f"{facts['system']}, {facts['walkers']} walkers"
+        raise SystemExit(f"{place}:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -152,8 +163,12 @@ def measure(facts: dict[str, Any]) -> dict[str, Any]:
 
 def numbers(job: Any, seconds: dict[str, list[float]]) -> dict[str, Any]:
     """Returns medians and sums of the seconds measured."""
+    import jax
     import numpy as np
 
+    device = jax.devices()[0]
+    memory = device.memory_stats() or {}
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     medians = {f"{part}_s": float(np.median(seconds[part][2:])) for part in PARTS}
     return {
         "electrons": job.system.n_particles,
@@ -161,7 +176,8 @@ def numbers(job: Any, seconds: dict[str, list[float]]) -> dict[str, Any]:
         "iteration_s": sum(medians.values()),
         **{f"{part}_compile_s": seconds[part][0] for part in PARTS},
         "compile_s": sum(seconds[part][0] for part in PARTS),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": memory["peak_bytes_in_use"] / 2**20 if memory else host,
+        "device": device.device_kind,
     }
 
 
@@ -195,8 +211,6 @@ def planned(facts: dict[str, Any]) -> tuple[Any, dict[str, Path]]:
     from systems import SYSTEMS
 
     from engine import campaign
-    from engine.stage.mean_field import mean_field
-    from engine.stage.structure import structure
 
     name, folder = facts["system"], FOLDER / facts["system"]
     method = yaml.safe_load((ROOT / f"methods/{facts['method']}.yaml").read_text())
@@ -216,6 +230,9 @@ def planned(facts: dict[str, Any]) -> tuple[Any, dict[str, Path]]:
     (folder / "campaign.yaml").write_text(f"seed: 1\nruns: {{{name}: [bench]}}\n")
     plan = campaign.load(folder / "campaign.yaml", folder)
     if not all(file.exists() for file in files.values()):
+        from engine.stage.mean_field import mean_field
+        from engine.stage.structure import structure
+
         structure(
             plan.sections("structure", name),
             system=files["system"],

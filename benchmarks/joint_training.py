@@ -6,6 +6,7 @@
     python benchmarks/joint_training.py together lih-cell-twists --number complex
     python benchmarks/joint_training.py supercell h8-chain h4-chain   # from nothing, from h4-chain
     python benchmarks/joint_training.py supercell h16-chain h8-chain --steps 4 12 25 50
+    python benchmarks/joint_training.py larger lih-222 lih-cell-twists   # from there alone
     python benchmarks/joint_training.py table
     python benchmarks/joint_training.py figure --image out.png
 
@@ -42,13 +43,11 @@ from engine.stage.job import load
 from engine.stage.programs import make_measure, make_programs
 
 ROOT = Path(__file__).resolve().parents[1]
-EQUILIBRATION = 40
 SAVE, WARM = 20, 3
 """Steps between saved states, and steps whose time is not counted."""
 METHOD = {
     "ansatz": {"name": "transferable", "layers": 3, "width": 32, "pair_width": 16},
     "optimizer": {"name": "spring"},
-    "sampler": {"moves": 8},
 }
 MARKS = {
     "h4-chain": (-0.523846, -0.582824, -0.606323),
@@ -66,16 +65,19 @@ WAYS = {
     "handed": {"label": "from the first twist", "color": "C3"},
 }
 """How twists are trained, and how that is drawn."""
+ACTIONS = ("together", "twists", "supercell", "larger", "table", "figure")
 
 
 class Material:
-    """The twists of a material, which share programs, and their walkers."""
+    """The twists of a material, which share programs, and fresh parameters."""
 
-    def __init__(self, name: str, root: Path, seed: int, walkers: int, number: str):
-        chosen = METHOD | {"sampler": METHOD["sampler"] | {"walkers": walkers}}
+    def __init__(self, name: str, options: argparse.Namespace):
+        """Reads system and mean fields; `options` are those of the command line."""
+        number = options.number
+        chosen = METHOD | {"sampler": {"walkers": options.walkers, "moves": options.moves}}
         method = config.canonical(config.parse(config.MethodConfig, chosen, where="method"))
-        base = method | {"material": name, "method": "benchmark", "seed": seed}
-        folder = root / name
+        base = method | {"material": name, "method": "benchmark", "seed": options.seed}
+        folder = options.root / name
         facts = read_material(find(ROOT, "materials", name))
         self.name, self.weights = name, [twist.weight for twist in facts.twists]
         if number == "auto":  # as a campaign chooses
@@ -98,22 +100,29 @@ class Material:
             self.jobs[0].wavefunction, self.options, is_complex=number == "complex"
         )
         self.atoms = len(self.jobs[0].system.symbols)
+        self.equilibration = options.equilibration
+        self.params = self.jobs[0].fresh()[0]
 
-        self.params, self.walkers = self._start()
-
-    def _start(self) -> tuple[Any, list[Any]]:
-        """Returns fresh parameters, the same for all twists, and walkers."""
-        params, samplers = self.jobs[0].fresh()[0], []
-        for job in self.jobs:
-            here = (job.system, job.reference)
-            sampler = job.sampler.init(
-                initial_walkers(job.key, here[0], job.walkers, job.dtype), here[0]
+    def walkers(self) -> list[Any]:
+        """Returns walkers of every twist where electrons start."""
+        return [
+            job.sampler.init(
+                initial_walkers(job.key, job.system, job.walkers, job.dtype), job.system
             )
-            for step in range(EQUILIBRATION):
+            for job in self.jobs
+        ]
+
+    def settled(self, params, samplers: list[Any]) -> list[Any]:
+        """Returns walkers of every twist after the steps of equilibration with `params`."""
+        found = []
+        for job, sampler in zip(self.jobs, samplers, strict=True):
+            for step in range(self.equilibration):
                 key = keys.stream(job.key, "equilibration", step)
-                sampler, _ = self.programs.sample(params, sampler, *here, key, 1.0)
-            samplers.append(sampler)
-        return params, samplers
+                sampler, _ = self.programs.sample(
+                    params, sampler, job.system, job.reference, key, 1.0
+                )
+            found.append(sampler)
+        return found
 
 
 def train(material: Material, members, state, first: int, last: int, save):
@@ -198,10 +207,12 @@ class Notebook:
 
 def stations(book, material, name, members, params, marks, evaluation) -> None:
     """Trains to each number of steps in `marks` and evaluates the members there."""
-    job = material.jobs[0]
-    batch = (material.walkers[0].walkers, *[np.zeros(job.walkers)] * 2, job.system, job.reference)
+    job, samplers = material.jobs[0], material.walkers()
+    batch = (samplers[0].walkers, *[np.zeros(job.walkers)] * 2, job.system, job.reference)
     opt_state = material.optimizer.init(params, job.key, batch)
-    done, state = book.kept(name, (params, material.walkers, opt_state))
+    done, state = book.kept(name, (params, samplers, opt_state))
+    if not done:
+        state = (params, material.settled(params, samplers), opt_state)
     state = (*state, [])
     for mark in marks:
         if done < mark:
@@ -236,21 +247,20 @@ def twists(book: Notebook, material: Material, marks: list[int], evaluation: int
         stations(book, material, f"{name}-handed-{k}", [k], first, marks, evaluation)
 
 
-def supercell(
+def larger(
     book: Notebook, material: Material, small: str, marks: list[int], evaluation: int
 ) -> None:
-    """All twists of a larger cell together, from nothing and from the smaller cell's network.
+    """All twists of a larger cell together, from the smaller cell's network.
 
     Of the smaller cell's networks that is the one which itself came from a smaller cell, if any.
     """
     name, members = material.name, list(range(len(material.jobs)))
-    marks = [0, *(len(members) * mark for mark in marks)]
+    marks = [len(members) * mark for mark in marks]
     runs = [f"{small}-from-small", f"{small}-together"]
     trained = next((run for run in runs if book.kept(run, None)[0]), None)
     if trained is None:
         sys.exit(f"no network of {small} in {book.path.parent}: train one (together {small})")
     before = book.params(trained, material.params)
-    stations(book, material, f"{name}-together", members, material.params, marks, evaluation)
     stations(book, material, f"{name}-from-small", members, before, marks, evaluation)
 
 
@@ -338,13 +348,15 @@ def figure(book: Notebook, image: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("together", "twists", "supercell", "table", "figure"))
+    parser.add_argument("what", choices=ACTIONS)
     parser.add_argument("material", nargs="?", help="whose mean fields are in --root")
-    parser.add_argument("small", nargs="?", help="of `supercell`: the smaller cell")
+    parser.add_argument("small", nargs="?", help="of `supercell` and `larger`: the smaller cell")
     parser.add_argument("--root", type=Path, default=Path("results"))
-    parser.add_argument("--steps", type=int, nargs="+", default=[50, 100, 200, 400])
+    parser.add_argument("--steps", type=int, nargs="*", default=[50, 100, 200, 400])
     parser.add_argument("--evaluation", type=int, default=80)
     parser.add_argument("--walkers", type=int, default=128)
+    parser.add_argument("--moves", type=int, default=8)
+    parser.add_argument("--equilibration", type=int, default=40, help="steps before a run's first")
     parser.add_argument("--number", choices=("auto", "real", "complex"), default="auto")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--image", type=Path, default=Path("joint.png"), help="of `figure`")
@@ -352,19 +364,21 @@ def main() -> None:
     training = options.what not in ("table", "figure")
     if training and not options.material:
         parser.error(f"{options.what} of which material?")
-    if options.what == "supercell" and not options.small:
-        parser.error(f"supercell {options.material} from the network of which smaller cell?")
+    if options.what in ("supercell", "larger") and not options.small:
+        parser.error(f"{options.what} {options.material} from the network of which smaller cell?")
     suffix = "" if options.number == "auto" else f"-{options.number}"
     book = Notebook(options.root / f"benchmarks/joint{suffix}.json")
     if training:
-        chosen = (options.root, options.seed, options.walkers, options.number)
-        material = Material(options.material, *chosen)
+        material = Material(options.material, options)
     if options.what == "together":
         together(book, material, options.steps, options.evaluation)
     if options.what == "twists":
         twists(book, material, options.steps, options.evaluation)
     if options.what == "supercell":
-        supercell(book, material, options.small, options.steps, options.evaluation)
+        together(book, material, [0, *options.steps], options.evaluation)
+    if options.what in ("supercell", "larger"):
+        steps = [0, *options.steps]
+        larger(book, material, options.small, steps, options.evaluation)
     if options.what == "figure":
         return figure(book, options.image)
     return table(book)

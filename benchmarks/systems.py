@@ -35,10 +35,16 @@ def gas(electrons: int) -> dict[str, Any]:
     return {"structure": structure, "mean_field": {"method": "plane-waves"}}
 
 
-def crystal(prototype: str, species: list[str], a_angstrom: float) -> dict[str, Any]:
-    """Returns one primitive cell at Gamma."""
+def crystal(
+    prototype: str, species: list[str], a_angstrom: float, cells: int = 1
+) -> dict[str, Any]:
+    """Returns cells x cells x cells primitive cells at Gamma."""
     structure = {"kind": "prototype", "prototype": prototype, "species": species}
-    return {"structure": structure | {"a_angstrom": a_angstrom}, "mean_field": {"basis": "sto-3g"}}
+    return {
+        "structure": structure | {"a_angstrom": a_angstrom},
+        "supercell": [cells] * 3,
+        "mean_field": {"basis": "sto-3g"},
+    }
 
 
 SIDE = 1.125, 1.9486
@@ -50,6 +56,8 @@ SYSTEMS: dict[str, dict[str, Any]] = {
         [[0, 0, 0], [2.25, 0, 0], [-SIDE[0], SIDE[1], 0], [-SIDE[0], -SIDE[1], 0]],
     ),
     "lih-cell": crystal("rocksalt", ["Li", "H"], 4.02),
+    "lih-222": crystal("rocksalt", ["Li", "H"], 4.02, 2),
+    "lih-333": crystal("rocksalt", ["Li", "H"], 4.02, 3),
     "diamond": crystal("diamond", ["C"], 3.5738),
     **{f"h{n}": hydrogens(n) for n in (4, 8, 10, 16, 32, 64)},
     **{f"h{n}-chain": chain(n) for n in (4, 10, 16)},

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 
+OPTIMIZER = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 2}
+"""For steps of optimizers: without the newer emitters of fused loops and below the highest level,
+which take up to twice as long to compile here and run no faster."""
 QUICK = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,
@@ -20,6 +24,11 @@ def known(options: dict[str, Any]) -> dict[str, Any]:
     if jax.default_backend() != "cpu":
         return {}
     return {name: value for name, value in options.items() if _is_known(name, value)}
+
+
+def jit(function: Callable, options: dict[str, Any]) -> Callable:
+    """Returns jax.jit(function) with those of the options that XLA knows."""
+    return jax.jit(function, compiler_options=known(options))
 
 
 @functools.cache

@@ -15,11 +15,13 @@ from jax import Array, lax
 
 from engine import trigonometry
 from engine.errors import ConfigError, nearest
+from engine.hamiltonian.determinant_rule import log_determinant
 from engine.hamiltonian.row_rules import jet, on_diagonal, own_alone
 from engine.types import Alone, LogPsi, Psi, Walker
 
 for _name, _function in trigonometry.BY_NAME.items():
     register_function(_name, wrap_forward_laplacian(_function, in_axes=()))
+register_function("slogdet", log_determinant)
 
 
 class Derivatives(NamedTuple):

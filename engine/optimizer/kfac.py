@@ -6,11 +6,14 @@ Phys. Rev. Research 2, 033429 (2020).
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import kfac_jax
 from jax import Array
 
+from engine import compiling
 from engine.config import OptimizerConfig
 from engine.optimizer import kfac_repair
 from engine.optimizer.objective import make_value_and_grad
@@ -26,7 +29,10 @@ LAYERS = ("kernel", "bias", "sigma")
 def make_kfac(
     wavefunction: Wavefunction, options: OptimizerConfig, *, is_complex: bool
 ) -> Optimizer:
-    """Builds the optimizer; its `step` compiles itself and must not be wrapped in `jit`."""
+    """Builds the optimizer; its `step` compiles itself and must not be wrapped in `jit`.
+
+    As a function that is, it has `lower`.
+    """
     kfac = kfac_optimizer(wavefunction, options, is_complex=is_complex)
     damping, momentum = _single(options.damping), _single(0.0)
 
@@ -43,6 +49,7 @@ def make_kfac(
             },
         )
 
+    step.lower = functools.partial(kfac.lower, damping=damping, momentum=momentum)
     return Optimizer(kfac.init, step)
 
 
@@ -67,7 +74,7 @@ def kfac_optimizer(
         outputs = jnp.stack(parts, axis=-1).astype(jnp.result_type(float))
         kfac_jax.register_normal_predictive_distribution(outputs)
 
-    return kfac_jax.Optimizer(
+    return kfac_repair.Optimizer(
         make_value_and_grad(wavefunction, register, per_walker),
         l2_reg=0.0,
         value_func_has_aux=True,
@@ -81,6 +88,7 @@ def kfac_optimizer(
         estimation_mode="fisher_exact",
         batch_size_extractor=lambda batch: batch[0].shape[0],
         layer_tag_to_block_ctor=kfac_repair.BLOCKS,
+        compiler_options=compiling.known(compiling.OPTIMIZER),
     )
 
 

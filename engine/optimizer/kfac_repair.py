@@ -8,12 +8,15 @@ Its tracer passes the variables of the layers through a set, whose order follows
 addresses: every process would compile a program of its own and never find it in the
 persistent cache. Inside that module `set` keeps insertion order.
 
+Its steps compile without options of XLA; a subclass takes some.
+
 With `jax_enable_x64` the repeated-dense block turns its repeat count, and with it every
 float32 update, into float64; a subclass keeps the block's own type.
 """
 
 from __future__ import annotations
 
+import jax
 import kfac_jax
 from jax.extend import source_info_util
 from kfac_jax._src import tag_graph_matcher, tracer
@@ -30,6 +33,29 @@ class RepeatedDense(kfac_jax.RepeatedDenseKroneckerFactored):
             x.astype(self.dtype) for x in (repeats.value, repeats.weight)
         )
         return state
+
+
+class Optimizer(kfac_jax.Optimizer):
+    """kfac-jax's optimizer, its step compiled with options of XLA."""
+
+    def __init__(self, *args, compiler_options: dict, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._compiled = jax.jit(
+            kfac_jax.Optimizer._step.__wrapped__,
+            static_argnums=(0, 9, 10),
+            donate_argnums=(1, 2, 5),
+            compiler_options=compiler_options,
+        )
+
+    def _step(self, *args):
+        with self.staging_context():
+            return self._compiled(self, *args)
+
+    def lower(self, params, state, key, batch, *, momentum, damping) -> jax.stages.Lowered:
+        """Returns the program of a step, which takes what `step` does, before it is compiled."""
+        args = (params, state, key, batch, None, None, momentum, damping, True, False)
+        with self.staging_context():
+            return self._compiled.lower(self, *args)
 
 
 BLOCKS = {"repeated_dense": RepeatedDense}

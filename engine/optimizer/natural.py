@@ -20,10 +20,9 @@ from engine import compiling, devices
 from engine.config import OptimizerConfig
 from engine.types import Optimizer, Wavefunction
 
-XLA = {"xla_cpu_experimental_ynn_fusion_type": "", "xla_cpu_use_fusion_emitters": False}
+XLA = compiling.OPTIMIZER | {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Of XLA on CPUs (jaxlib 0.10.2): without YNNPACK, in which the derivatives of the transferable
-network per walker, in single precision, end in a segmentation fault; without the newer emitters of
-fused loops, which take a third longer to compile here and run no faster."""
+network per walker, in single precision, end in a segmentation fault."""
 
 
 def make_spring(
@@ -41,7 +40,7 @@ def make_spring(
         del key, batch
         return jax.tree.map(jnp.zeros_like, params), jnp.zeros((), jnp.int64)
 
-    @functools.partial(jax.jit, compiler_options=compiling.known(XLA))
+    @functools.partial(compiling.jit, options=XLA)
     def step(params, state, key, batch):
         del key
         previous, count = state

@@ -75,7 +75,7 @@ class Job:
     def fresh(self) -> tuple[Any, Any]:
         """Returns (params, sampler state) to begin with."""
         here = (self.system, self.reference)
-        init = jax.jit(self.wavefunction.init, compiler_options=compiling.known(compiling.QUICK))
+        init = compiling.jit(self.wavefunction.init, compiling.QUICK)
         params = init(keys.stream(self.key, "params"), *here)
         key = keys.stream(self.key, "walkers")
         return self._placed(params, initial_walkers(key, self.system, self.walkers, self.dtype))

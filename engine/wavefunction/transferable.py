@@ -226,7 +226,7 @@ def _check_start(system: System, orbitals: AtomicOrbitals, frame: Frame) -> None
             for e in frame.elements
         ]
 
-    quick = jax.jit(misfits, compiler_options=compiling.known(compiling.QUICK))
+    quick = compiling.jit(misfits, compiling.QUICK)
     found = quick(orbitals.basis, jnp.asarray(system.charges))
     for element, of_element in zip(frame.elements, found, strict=True):
         for shells, missed in zip(element.shells, of_element, strict=True):

@@ -86,7 +86,11 @@ FENCES = {
     "pyblock2": {"engine/mean_field/dmrg.py"},
     "ase": {"engine/system/prototypes.py", "engine/io/structure.py"},
     "kfac_jax": {"engine/optimizer/"},
-    "folx": {"engine/hamiltonian/kinetic.py", "engine/hamiltonian/row_rules.py"},
+    "folx": {
+        "engine/hamiltonian/determinant_rule.py",
+        "engine/hamiltonian/kinetic.py",
+        "engine/hamiltonian/row_rules.py",
+    },
     "spglib": {"engine/system/twists.py"},
     "h5py": {"engine/io/"},
     "yaml": {"engine/io/document.py"},
