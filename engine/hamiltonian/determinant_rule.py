@@ -5,7 +5,7 @@ With M_c = A^-1 d_c A for each coordinate c,
     d_c log det A = tr M_c,    sum_c d_c^2 log det A = tr(A^-1 sum_c d_c^2 A) - sum_c tr(M_c M_c).
 
 All M_c together are as many numbers as the Jacobian and are read twice, once transposed. On a CPU
-one after another stays in the caches: 5 times faster from 50 rows on.
+one after another stays in the caches, which makes these terms 5 times faster from 50 rows on.
 """
 
 from __future__ import annotations
