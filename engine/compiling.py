@@ -9,8 +9,8 @@ from typing import Any
 import jax
 
 OPTIMIZER = {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 2}
-"""For steps of optimizers: without the newer emitters of fused loops and below the highest level,
-which take up to twice as long to compile here and run no faster."""
+"""For steps of KFAC and SPRING: without the newer emitters of fused loops and below the highest
+level, which take up to twice as long to compile here and run no faster."""
 QUICK = {
     "xla_backend_optimization_level": 0,
     "xla_llvm_disable_expensive_passes": True,

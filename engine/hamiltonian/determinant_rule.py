@@ -6,6 +6,8 @@ With M_c = A^-1 d_c A for each coordinate c,
 
 All M_c together are as many numbers as the Jacobian and are read twice, once transposed. On a CPU
 one after another stays in the caches, which makes these terms 5 times faster from 50 rows on.
+
+Source: Jacobi's formula, d log det A = tr(A^-1 dA), and d A^-1 = -A^-1 dA A^-1.
 """
 
 from __future__ import annotations
@@ -33,7 +35,12 @@ def log_determinant(args, kwargs, sparsity_threshold):
 
 
 def looped(matrix: FwdLaplArray) -> tuple[Array | FwdLaplArray, FwdLaplArray]:
-    """Returns the sign and log|det| of (..., n, n); the sign of a real matrix is an array."""
+    """Returns sign and log|det|, of the shape (...), with their derivatives.
+
+    Args:
+        matrix: (..., n, n), real or complex, with a Jacobian (coordinates, ..., n, n) and a
+            Laplacian (..., n, n). The sign of a real one has no derivatives: it is an array.
+    """
     inverse = jnp.linalg.inv(matrix.x)
 
     def traces(first: Array) -> tuple[Array, Array]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-
+import jax
 import optax
 
-from engine import compiling
 from engine.config import OptimizerConfig
 from engine.optimizer.objective import make_value_and_grad
 from engine.types import Optimizer, Wavefunction
@@ -36,7 +34,7 @@ def adam(value_and_grad, rate) -> Optimizer:
         del key, batch
         return transform.init(params)
 
-    @functools.partial(compiling.jit, options=compiling.OPTIMIZER)
+    @jax.jit
     def step(params, state, key, batch):
         (value, _), gradient = value_and_grad(params, key, batch)
         updates, state = transform.update(gradient, state, params)

@@ -31,7 +31,7 @@ def make_kfac(
 ) -> Optimizer:
     """Builds the optimizer; its `step` compiles itself and must not be wrapped in `jit`.
 
-    As a function that is, it has `lower`.
+    `step.lower`, as that of compiled functions, returns its program.
     """
     kfac = kfac_optimizer(wavefunction, options, is_complex=is_complex)
     damping, momentum = _single(options.damping), _single(0.0)
