@@ -90,11 +90,17 @@ def test_kfac_metric_is_the_exact_one_for_a_linear_state(complex_part):
         learning_rate=0.1, decay_steps=1e9, damping=damping, norm_constraint=1e9
     )
     kfac = make_optimizer(Wavefunction(lambda *_: params, linear), options)
-    state = kfac.init(params, jax.random.key(0), batch)
+    key = jax.random.key(1)
+    state, same = (kfac.init(params, jax.random.key(0), batch) for _ in range(2))
     a = walkers[:, 0, 0]
     gradient = float(2 * jnp.mean((real + complex_part * imag) * a))
     fisher = float(2 * (1 + complex_part**2) * jnp.mean(a**2))
-    new, _, _ = kfac.step(params, state, jax.random.key(1), batch)
+    program = kfac.step.lower(params, same, key, batch).compile()
+    settings = [kfac.step.lower.keywords[name] for name in ("momentum", "damping")]
+    copy = {"kernel": params["kernel"].copy()}  # programs consume what they replace
+    shown = program(copy, same, key, batch, None, None, *settings)[0]
+    new, _, _ = kfac.step(params, state, key, batch)
+    np.testing.assert_array_equal(shown["kernel"], new["kernel"])
     expected = -0.1 * gradient / (fisher + damping)
     assert float(new["kernel"][0, 0]) - 0.5 == pytest.approx(expected, rel=2e-3)
 
